@@ -1,0 +1,18 @@
+"""AI Proxy (github.com/labring/aiproxy): the log rows of a self-hosted gateway."""
+
+from pipelines.aiproxy.reader import AiProxy, AiProxySettings
+from pipelines.aiproxy.schema import CHANNELS_SCHEMA, LOGS_SCHEMA
+from pipelines.aiproxy.source import aiproxy
+from pipelines.loading import raw_schema
+from pipelines.streams import Connector, Write
+
+CONNECTOR = Connector(
+    vendor="aiproxy",
+    settings=AiProxySettings,
+    open=AiProxy,
+    source=aiproxy,
+    tables={
+        "channels": raw_schema(CHANNELS_SCHEMA, Write.SNAPSHOT),
+        "logs": raw_schema(LOGS_SCHEMA, Write.MERGE),
+    },
+)

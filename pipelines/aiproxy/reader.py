@@ -1,0 +1,311 @@
+"""Reads AI Proxy's log endpoints: settings, envelope, paging.
+
+What the server does, and what follows here (core/controller and core/model of its source):
+
+- Bounds are inclusive on both ends at microsecond precision, while rows show whole milliseconds:
+  windows share their boundary and rows merge on their id.
+- A span above 7 days is cut to its last 7 days in silence: slices are at most 7 days, and a row
+  outside the asked window is an error.
+- Pages hold at most 100 rows. `id-desc` is the one total order in which neither retention deletes
+  nor late inserts make a row slip between two pages unseen.
+- `total` counts exactly, outside the page's transaction: fewer distinct ids mean another read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import orjson
+import pendulum
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.aiproxy.schema import (
+    CHANNEL_CONSTANTS,
+    CHANNELS,
+    CHANNELS_SCHEMA,
+    LOG_CONSTANTS,
+    LOGS_SCHEMA,
+    PRIVATE,
+    logs_contract,
+)
+from pipelines.errors import UsageError
+from pipelines.http import (
+    ApiClient,
+    AuthenticationError,
+    BadResponseError,
+    SourceError,
+    VendorFaultError,
+)
+from pipelines.pages import to_table
+from pipelines.settings import SourceSettings, setting
+from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.windows import Grid, Window, merged
+
+PAGE_SIZE = 100
+PAGES_PER_TABLE = 200
+READS = 3
+LONGEST = pendulum.duration(days=7)
+HOURS = Grid(pendulum.duration(hours=1))
+ASYNC_PENDING = 1
+"""`async_usage_status` of a job whose usage and amounts are still to come."""
+
+
+@dataclass(frozen=True)
+class AiProxySettings(SourceSettings):
+    """Settings of one AI Proxy instance."""
+
+    admin_key: str = setting("the server's ADMIN_KEY", secret=True)
+    groups: list[str] = setting("the groups to read; empty reads every log row", [])
+    currency: str = setting("ISO 4217 code of the unit in which prices were typed in", "USD")
+    channel_providers: dict[str, str] = setting(
+        "provider_name by channel id, where the channel's type does not say it", {}
+    )
+    keep: list[str] = setting(
+        f"which of the private fields to store: {', '.join(PRIVATE)}", ["metadata"]
+    )
+
+
+class AdminKey(httpx.Auth):
+    """Sends the admin key, raw: a prefix of its own would be trimmed by the server."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        """Set the header."""
+        request.headers["Authorization"] = self._key
+        yield request
+
+
+class AiProxy:
+    """An open connection to one AI Proxy instance.
+
+    Raises:
+        UsageError: a setting that this API cannot serve.
+    """
+
+    def __init__(self, settings: AiProxySettings) -> None:
+        section = f"[sources.{settings.name}]"
+        if settings.slice > LONGEST:
+            raise UsageError(
+                f"{section} slice is more than 7 days, which the server cuts in silence"
+            )
+        if unknown := set(settings.keep) - set(PRIVATE):
+            raise UsageError(
+                f"{section} keep: {', '.join(sorted(unknown))} is none of {', '.join(PRIVATE)}"
+            )
+        self._settings = settings
+        self._contract = logs_contract(frozenset(settings.keep))
+        self._client = ApiClient(
+            settings.name,
+            settings.base_url,
+            auth=AdminKey(settings.admin_key),
+            limits=settings.limits,
+            headers={"Accept": "application/json"},
+            judge=self._judge,
+            secrets=(settings.admin_key,),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._client.requests
+
+    @property
+    def retries(self) -> int:
+        """Requests that repeated a failed one."""
+        return self._client.retries
+
+    def streams(self) -> Sequence[Stream]:
+        """Return `channels` (which provider ran a call) and `logs` (the calls)."""
+        return (
+            Stream(
+                name="channels",
+                schema=CHANNELS_SCHEMA,
+                write=Write.SNAPSHOT,
+                pace=self._settings.pace(),
+                read=self._read_channels,
+                json_columns=tuple(CHANNELS.json_columns()),
+            ),
+            Stream(
+                name="logs",
+                schema=LOGS_SCHEMA,
+                write=Write.MERGE,
+                pace=self._settings.pace(),
+                read=self._read_logs,
+                scopes=lambda _: tuple(self._settings.groups) or ("",),
+                key=("source_name", "id"),
+                json_columns=tuple(self._contract.json_columns()),
+            ),
+        )
+
+    def _read_channels(self, _scope: str, _window: Window, progress: Progress) -> Reading:
+        body = self._client.get("/channels/all").content
+        progress(1, 1)
+        constants = self._constants(CHANNEL_CONSTANTS)
+        table = to_table(self._settings.name, [body], CHANNELS, constants).table
+        providers = self._settings.channel_providers
+        named = pa.array([providers.get(str(n.as_py())) for n in table["id"]], pa.string())
+        at = table.schema.get_field_index("provider_name")
+        return Reading([table.set_column(at, "provider_name", named)])
+
+    def _read_logs(self, scope: str, window: Window, progress: Progress) -> Reading:
+        for _ in range(READS):
+            reading = self._read_logs_once(scope, window, progress)
+            if _distinct_ids(reading.tables) >= (reading.reported_total or 0):
+                break
+        # After the last read the difference stands in the ledger, where reconciliation shows it.
+        return reading
+
+    def _read_logs_once(self, scope: str, window: Window, progress: Progress) -> Reading:
+        path = f"/log/{quote(scope, safe='')}/search" if scope else "/logs/search"
+        params: dict[str, str | int] = {
+            "start_timestamp": window.start_ms,
+            "end_timestamp": window.end_ms,
+            "per_page": PAGE_SIZE,
+            "order": "id-desc",
+        }
+        if "request_detail" in self._settings.keep:
+            # The server renamed it in v0.5.2 and ignores the name that it does not know.
+            params |= {"include_detail": "true", "with_body": "true"}
+
+        def page(number: int) -> bytes:
+            return self._client.get(path, params | {"page": number}).content
+
+        bodies, tables, unknown = [page(1)], [], set[str]()
+        total = _total(bodies[0])
+        done, last = 1, _pages(total)
+        progress(done, last)
+        while True:
+            for body in self._client.map(page, range(done + 1, last + 1)):
+                bodies.append(body)
+                done += 1
+                progress(done, last)
+                # Rows that came in meanwhile push the oldest ones onto pages not yet counted.
+                total = max(total, _total(body))
+                if len(bodies) >= PAGES_PER_TABLE:
+                    tables.append(self._table(bodies, unknown))
+                    bodies = []
+            if _pages(total) <= last:
+                break
+            last = _pages(total)
+        if bodies:
+            tables.append(self._table(bodies, unknown))
+        self._check_bounds(tables, window)
+        return Reading(tables, total, _unsettled(tables), frozenset(unknown))
+
+    def _table(self, bodies: Sequence[bytes], unknown: set[str]) -> pa.Table:
+        parsed = to_table(
+            self._settings.name, bodies, self._contract, self._constants(LOG_CONSTANTS)
+        )
+        unknown |= parsed.unknown
+        return parsed.table
+
+    def _constants(self, names: Sequence[str]) -> dict[str, str | None]:
+        settings = self._settings
+        known = {
+            "source_name": settings.name,
+            "scope": "",
+            "base_url": settings.base_url,
+            "currency": settings.currency,
+        }
+        return {name: known.get(name) for name in names}
+
+    def _check_bounds(self, tables: Sequence[pa.Table], window: Window) -> None:
+        for table in tables:
+            if not table.num_rows:
+                continue
+            bounds = pc.min_max(table["created_at_raw"]).as_py()
+            if bounds["min"] < window.start_ms or bounds["max"] > window.end_ms:
+                raise BadResponseError(
+                    self._settings.name,
+                    "the server sent rows from outside the window that was asked for",
+                    next_step="Is it older than v0.2.2? Those cut every window to the last 7 days: "
+                    "update it, or set start within the last 7 days.",
+                )
+
+    def _judge(self, response: httpx.Response) -> SourceError | None:
+        name = self._settings.name
+        if response.status_code == 401:
+            return AuthenticationError(
+                name,
+                "the admin key was refused",
+                next_step=f"Put the server's ADMIN_KEY into .dlt/secrets.toml as "
+                f"[sources.{name}] admin_key; a key that itself begins with sk- needs sk- twice.",
+            )
+        is_page = "html" in response.headers.get("content-type", "")
+        if response.status_code == 404 or (response.status_code == 200 and is_page):
+            return BadResponseError(
+                name,
+                "this is not the API: the address was answered with a web page or 404",
+                next_step=f"[sources.{name}] base_url must be the server's address followed by "
+                "/api, such as https://aiproxy.example.com/api.",
+            )
+        if response.status_code != 200:
+            return None
+        return _judge_envelope(name, response.content)
+
+
+def _judge_envelope(name: str, body: bytes) -> SourceError | None:
+    """Read `{"data": ..., "success": true}`; an error has `message` and no `data`."""
+    try:
+        envelope = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return BadResponseError(
+            name,
+            "the answer is not complete JSON",
+            next_step="If it stays so, look at what stands between here and the server.",
+            retryable=True,
+        )
+    if not isinstance(envelope, dict) or envelope.get("success") is not True:
+        message = envelope.get("message") if isinstance(envelope, dict) else None
+        return VendorFaultError(
+            name,
+            "the server reports failure",
+            quote=str(message or ""),
+            next_step="Look at the server's log.",
+        )
+    data = envelope.get("data")
+    if isinstance(data, list) or (isinstance(data, dict) and isinstance(data.get("total"), int)):
+        return None
+    return BadResponseError(
+        name,
+        "the answer has no data.total",
+        next_step="Does base_url lead to an AI Proxy of v0.2.0 or later?",
+    )
+
+
+def _total(body: bytes) -> int:
+    return int(orjson.loads(body)["data"]["total"])
+
+
+def _pages(total: int) -> int:
+    return max(1, -(-total // PAGE_SIZE))
+
+
+def _distinct_ids(tables: Sequence[pa.Table]) -> int:
+    return int(
+        pc.count_distinct(
+            pa.chunked_array([c for t in tables for c in t["id"].chunks], pa.int64())
+        ).as_py()
+    )
+
+
+def _unsettled(tables: Sequence[pa.Table]) -> list[Window]:
+    """Return the hours that hold a job whose usage is still to come."""
+    found: list[Window] = []
+    for table in tables:
+        pending = table.filter(pc.equal(table["async_usage_status"], ASYNC_PENDING))
+        for millisecond in pending["created_at_raw"].to_pylist():
+            hour = HOURS.floor(pendulum.from_timestamp(millisecond / 1000))
+            found.append(Window(hour, HOURS.after(hour)))
+    return merged(found)

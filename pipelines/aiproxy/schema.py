@@ -1,0 +1,115 @@
+"""The rows of AI Proxy's log API, every release from v0.2.0 to v0.6.5 in one shape.
+
+Field by field as the server declares them (core/model/log.go and usage.go of the releases'
+sources). The server leaves out whatever is zero, so that a missing number means 0; the raw tables
+keep the absence, and staging gives it its meaning.
+"""
+
+from pipelines.pages import Contract, Fields
+
+PRICED = (
+    "input",
+    "image_input",
+    "audio_input",
+    "video_input",
+    "output",
+    "image_output",
+    "audio_output",
+    "cached",
+    "cache_creation",
+    "web_search",
+)
+"""The kinds of usage that have a price, a unit and an amount each."""
+
+PRIVATE = ("ip", "user", "content", "metadata", "prompt_cache_key", "request_detail")
+"""Fields that may say who called and what was said; the setting `keep` lists those to store."""
+
+PRICE: Fields = {
+    **{f"{kind}_price": "money" for kind in (*PRICED, "thinking_mode_output")},
+    **{f"{kind}_price_unit": "int" for kind in (*PRICED, "thinking_mode_output")},
+    "per_request_price": "money",
+    "conditional_prices": "json",
+}
+
+USAGE: Fields = {
+    **{f"{kind}_tokens": "int" for kind in PRICED if kind != "web_search"},
+    "reasoning_tokens": "int",
+    "total_tokens": "int",
+    "web_search_count": "int",
+}
+
+USAGE_CONTEXT: Fields = {
+    "resolution": "text",
+    "native_resolution": "text",
+    "quality": "text",
+    "service_tier": "text",
+    "input_media": "bool",
+    "input_video": "bool",
+    "output_audio": "bool",
+}
+
+LOG: Fields = {
+    "id": "int",
+    "request_id": "text",
+    "upstream_id": "text",
+    "created_at": "unix_ms",
+    "request_at": "unix_ms",
+    "retry_at": "unix_ms",
+    "ttfb_milliseconds": "int",
+    "retry_times": "int",
+    "code": "int",
+    "mode": "int",
+    "model": "text",
+    "group": "text",
+    "token_id": "int",
+    "token_name": "text",
+    "channel": "int",
+    "endpoint": "text",
+    "service_tier": "text",
+    "async_usage_status": "int",
+    "usage": USAGE,
+    "usage_context": USAGE_CONTEXT,
+    "price": PRICE,
+    "amount": {f"{kind}_amount": "money" for kind in (*PRICED, "used")},
+    "used_amount": "money",
+    "ip": "text",
+    "user": "text",
+    "content": "text",
+    "metadata": "json",
+    "prompt_cache_key": "text",
+    "request_detail": "json",
+}
+
+CHANNEL: Fields = {
+    "id": "int",
+    "name": "text",
+    "type": "int",
+    "status": "int",
+    "priority": "int",
+    "models": "json",
+    # The provider's API key, in clear.
+    "key": "drop",
+}
+
+LOG_CONSTANTS = ("source_name", "base_url", "currency")
+CHANNEL_CONSTANTS = ("source_name", "scope", "base_url", "provider_name")
+
+
+def logs_contract(keep: frozenset[str]) -> Contract:
+    """Return the shape of a log row, with the private fields of `keep` only."""
+    return Contract(
+        rows="$.data.logs",
+        fields=LOG,
+        required=("id", "created_at", "request_at", "model"),
+        # Both are reserved words of SQL.
+        renamed={"group": "group_id", "user": "user_id"},
+        withheld=frozenset(
+            {"user": "user_id"}.get(name, name) for name in PRIVATE if name not in keep
+        ),
+    )
+
+
+CHANNELS = Contract(rows="$.data", fields=CHANNEL, required=("id",), complete=False)
+
+LOGS_SCHEMA = logs_contract(frozenset()).schema(LOG_CONSTANTS)
+CHANNELS_SCHEMA = CHANNELS.schema(CHANNEL_CONSTANTS)

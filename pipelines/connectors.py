@@ -1,0 +1,86 @@
+"""Which vendors there are, and which of them the settings turn into sources.
+
+A vendor is a folder of this package whose module has a `CONNECTOR`; adding one needs no list.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pipelines
+from pipelines.errors import UsageError
+from pipelines.settings import load_source, missing_settings, source_sections
+from pipelines.streams import Connector
+
+
+@dataclass(frozen=True)
+class Source:
+    """A configured source: a vendor under a name, with settings of that name's section."""
+
+    name: str
+    connector: Connector
+    settings: Any
+
+
+@cache
+def connectors() -> dict[str, Connector]:
+    """Return every vendor's connector by its vendor's name."""
+    found: dict[str, Connector] = {}
+    for module in pkgutil.iter_modules(pipelines.__path__):
+        if module.ispkg:
+            connector = getattr(
+                importlib.import_module(f"pipelines.{module.name}"), "CONNECTOR", None
+            )
+            if isinstance(connector, Connector):
+                found[connector.vendor] = connector
+    return found
+
+
+def configured_sources(names: Sequence[str] = ()) -> list[Source]:
+    """Return the configured sources, or those of `names`.
+
+    Raises:
+        UsageError: nothing is configured, a name is unknown or not configured, or a section is
+            incomplete or unreadable. Every problem is listed.
+    """
+    vendors = connectors()
+    by_name = {vendor: vendor for vendor in vendors}
+    problems: list[str] = []
+    for name, vendor in source_sections().items():
+        if vendor in vendors:
+            by_name[name] = vendor
+        elif vendor != name or name in names:
+            problems.append(
+                f'[sources.{name}] connector = "{vendor}" is no vendor; '
+                f"there are {', '.join(sorted(vendors))}"
+            )
+    for name in names:
+        if name not in by_name and not any(f"[sources.{name}]" in problem for problem in problems):
+            problems.append(f"unknown source {name!r}; there are {', '.join(sorted(by_name))}")
+    found: list[Source] = []
+    for name in sorted(set(names) & set(by_name) if names else by_name):
+        connector = vendors[by_name[name]]
+        try:
+            settings = load_source(connector.settings, name)
+        except UsageError as error:
+            problems += error.problems
+            continue
+        if settings is not None:
+            found.append(Source(name, connector, settings))
+        elif name in names:
+            problems += missing_settings(connector.settings, name)
+    if problems:
+        raise UsageError(*problems)
+    if not found:
+        raise UsageError(
+            "no source is configured; at least one of these needs all of its settings:",
+            *(
+                line
+                for name, vendor in sorted(by_name.items())
+                for line in missing_settings(vendors[vendor].settings, name)
+            ),
+        )
+    return found

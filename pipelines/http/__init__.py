@@ -1,0 +1,32 @@
+"""The way every source speaks HTTP: paced, retried, signed per attempt, with errors for people."""
+
+from pipelines.http.client import ApiClient, Limits
+from pipelines.http.errors import (
+    AuthenticationError,
+    BadResponseError,
+    InvalidRequestError,
+    NetworkError,
+    PermissionDeniedError,
+    SourceError,
+    ThrottledError,
+    VendorFaultError,
+    redact,
+)
+from pipelines.http.judge import Judge, default_judge, retry_after
+
+__all__ = [
+    "ApiClient",
+    "AuthenticationError",
+    "BadResponseError",
+    "InvalidRequestError",
+    "Judge",
+    "Limits",
+    "NetworkError",
+    "PermissionDeniedError",
+    "SourceError",
+    "ThrottledError",
+    "VendorFaultError",
+    "default_judge",
+    "redact",
+    "retry_after",
+]

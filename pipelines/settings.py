@@ -1,0 +1,295 @@
+"""Every setting a person may turn, read by dlt's own resolution.
+
+The environment wins over `.dlt/secrets.toml`, which wins over `.dlt/config.toml`. Each setting is
+looked up under its full path only (`sources.aiproxy.base_url`, in the environment
+`SOURCES__AIPROXY__BASE_URL`): dlt's argument injection would also try the bare name, and a setting
+called `path` would then be overwritten by the shell's PATH.
+"""
+
+import os
+import types
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import dlt
+import pendulum
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from pendulum import DateTime, Duration
+
+from pipelines.errors import UsageError
+from pipelines.http import Limits
+from pipelines.windows import SECONDS, Grid, Pace
+
+T = TypeVar("T")
+
+POSITIVE = {"slice", "requests_per_second", "concurrency", "timeout", "attempts"}
+"""Settings of which 0 would mean that nothing ever happens."""
+
+
+def setting(meaning: str, default: Any = MISSING, *, secret: bool = False) -> Any:
+    """Declare a setting: what it means, its default, and whether it belongs in secrets.toml."""
+    metadata = {"meaning": meaning, "secret": secret}
+    if isinstance(default, list | dict):
+        return field(
+            default_factory=lambda: type(default)(default), metadata=metadata, kw_only=True
+        )
+    if default is MISSING:
+        return field(metadata=metadata, kw_only=True)
+    return field(default=default, metadata=metadata, kw_only=True)
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """What every source has; a vendor's folder adds its own.
+
+    Attributes:
+        name: the source's own name: its section in `.dlt/`, and `source_name` in every row.
+    """
+
+    name: str
+    base_url: str = setting("address of the API")
+    start: str = setting(
+        "the first day ever to load: a date, an instant, or a duration back from the first run",
+        "P30D",
+    )
+    look_back: Duration = setting(
+        "how far before the watermark every nightly run reads again, for late rows",
+        pendulum.duration(hours=3),
+    )
+    settle_lag: Duration = setting(
+        "how far before now a nightly run ends, so that rows being written are not cut off",
+        pendulum.duration(minutes=2),
+    )
+    slice: Duration = setting(
+        "the length of one committed step; a crash costs at most one", pendulum.duration(days=1)
+    )
+    requests_per_second: float = setting("the pace, never exceeded", 10.0)
+    concurrency: int = setting("how many requests may be under way at once", 4)
+    timeout: Duration = setting("how long one request may take", pendulum.duration(seconds=60))
+    attempts: int = setting("how often one request is tried", 5)
+
+    @property
+    def limits(self) -> Limits:
+        """The HTTP client's share of these settings."""
+        return Limits(
+            requests_per_second=self.requests_per_second,
+            burst=max(1, min(self.concurrency, int(self.requests_per_second))),
+            concurrency=self.concurrency,
+            timeout=self.timeout.total_seconds(),
+            attempts=self.attempts,
+        )
+
+    def pace(
+        self, grid: Grid = SECONDS, slices: Grid | None = None, *, whole: bool = False
+    ) -> Pace:
+        """Return how a stream's windows are planned under these settings."""
+        return Pace(self.look_back, self.settle_lag, slices or Grid(self.slice), grid, whole)
+
+
+@dataclass(frozen=True)
+class WarehouseSettings:
+    """Where the warehouse is and whose days it counts."""
+
+    path: Path = setting(
+        "the private DuckDB file that loads and models write", Path("data/warehouse.duckdb")
+    )
+    published_path: Path = setting(
+        "the DuckDB file that people and BI tools read", Path("data/llm_usage.duckdb")
+    )
+    reporting_timezone: str = setting("IANA name of the zone whose days the rollups count", "UTC")
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of the warehouse: dlt's and dbt's working files, locks and logs live in it."""
+        return self.path.parent
+
+
+def project_root() -> Path:
+    """Return the folder that holds `.dlt/`: `DLT_PROJECT_DIR`, else here, else the checkout."""
+    if named := os.environ.get("DLT_PROJECT_DIR"):
+        return Path(named).resolve()
+    if Path(".dlt").is_dir():
+        return Path.cwd()
+    return Path(__file__).resolve().parent.parent
+
+
+def load_warehouse() -> WarehouseSettings:
+    """Read `[warehouse]`; relative paths are taken from the project's root.
+
+    Raises:
+        UsageError: a value of the wrong kind, or an unknown time zone.
+    """
+    found = _load(WarehouseSettings, "warehouse", {})
+    try:
+        ZoneInfo(found.reporting_timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(
+            f"[warehouse] reporting_timezone: {found.reporting_timezone!r} is not an IANA time "
+            "zone; write one like Asia/Shanghai or Europe/Berlin"
+        ) from None
+    root = project_root()
+    return WarehouseSettings(
+        path=root / found.path,
+        published_path=root / found.published_path,
+        reporting_timezone=found.reporting_timezone,
+    )
+
+
+def load_source(cls: type[T], name: str) -> T | None:
+    """Read `[sources.<name>]` into `cls`.
+
+    Returns:
+        The settings, or None where not one required setting is there: not configured.
+
+    Raises:
+        UsageError: some required settings are there and others are not, or one cannot be read.
+    """
+    required = [one.name for one in _settings_of(cls) if _is_required(one)]
+    section = f"sources.{name}"
+    if all(_lookup(f"{section}.{one}") is None for one in required):
+        return None
+    return _load(cls, section, {"name": name})
+
+
+def missing_settings(cls: type[Any], name: str) -> list[str]:
+    """Return one line for each required setting of a source that is nowhere to be found."""
+    section = f"sources.{name}"
+    return [
+        _where(section, one)
+        for one in _settings_of(cls)
+        if _is_required(one) and _lookup(f"{section}.{one.name}") is None
+    ]
+
+
+def source_sections() -> dict[str, str]:
+    """Return every source named in the settings, with the vendor that its `connector` names.
+
+    A section without `connector` is named after its vendor and maps to its own name.
+    """
+    names: set[str] = set()
+    for provider in Container()[PluggableRunContext].providers.providers:
+        found: Any = provider.get_value("sources", dict, None)[0]
+        if isinstance(found, dict):
+            names |= {name for name, value in found.items() if isinstance(value, dict)}
+    for variable in os.environ:
+        parts = variable.split("__")
+        if len(parts) == 3 and parts[0] == "SOURCES":
+            names.add(parts[1].lower())
+    return {name: str(_lookup(f"sources.{name}.connector") or name) for name in sorted(names)}
+
+
+def parse_instant(text: str, timezone: str) -> DateTime:
+    """Read an ISO 8601 instant as UTC; a bare date is the start of that day in `timezone`.
+
+    Raises:
+        UsageError: `text` is neither.
+    """
+    try:
+        found = pendulum.parse(text, tz=timezone, exact=True)
+    except ValueError:
+        raise _not_an_instant(text) from None
+    if isinstance(found, pendulum.Date) and not isinstance(found, DateTime):
+        found = pendulum.datetime(found.year, found.month, found.day, tz=timezone)
+    if not isinstance(found, DateTime):
+        raise _not_an_instant(text)
+    return found.in_timezone("UTC")
+
+
+def _not_an_instant(text: str) -> UsageError:
+    return UsageError(
+        f"{text!r} is not an instant; write a date (2026-11-01) or an ISO 8601 instant "
+        "(2026-11-01T00:00:00Z)"
+    )
+
+
+def first_instant(start: str, timezone: str, now: DateTime) -> DateTime:
+    """Return the instant that `start` means: a date, an instant, or a duration back from `now`.
+
+    Raises:
+        UsageError: `start` is none of these.
+    """
+    if start.startswith("P"):
+        return now - _duration(start, "start")
+    return parse_instant(start, timezone)
+
+
+def _settings_of(cls: Any) -> list[Field[Any]]:
+    return [one for one in fields(cls) if "meaning" in one.metadata]
+
+
+def _is_required(one: Field[Any]) -> bool:
+    return one.default is MISSING and one.default_factory is MISSING
+
+
+def _lookup(path: str) -> Any:
+    found: Any = dlt.secrets.get(path)
+    return dlt.config.get(path) if found is None else found
+
+
+def _where(section: str, one: Field[Any]) -> str:
+    file = "secrets.toml" if one.metadata["secret"] else "config.toml"
+    variable = f"{section}.{one.name}".upper().replace(".", "__")
+    return (
+        f"[{section}] {one.name} is missing ({one.metadata['meaning']}): "
+        f"set it in .dlt/{file} or as {variable}"
+    )
+
+
+def _load(cls: type[T], section: str, given: dict[str, Any]) -> T:
+    hints = get_type_hints(cls)
+    values = dict(given)
+    problems: list[str] = []
+    for one in _settings_of(cls):
+        raw = _lookup(f"{section}.{one.name}")
+        if raw is None:
+            if _is_required(one):
+                problems.append(_where(section, one))
+            continue
+        try:
+            values[one.name] = _coerce(raw, hints[one.name], one.name)
+            if one.name in POSITIVE and not _amount(values[one.name]) > 0:
+                problems.append(f"[{section}] {one.name} must be more than 0, not {raw!r}")
+        except (ValueError, TypeError, UsageError) as error:
+            shown = "the value" if one.metadata["secret"] else repr(raw)
+            problems.append(f"[{section}] {one.name}: {shown} cannot be read: {error}")
+    if problems:
+        raise UsageError(*problems)
+    return cls(**values)
+
+
+def _amount(value: Any) -> float:
+    return value.total_seconds() if isinstance(value, Duration) else float(value)
+
+
+def _coerce(raw: Any, hint: Any, name: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(one for one in get_args(hint) if one is not type(None))
+    kind = get_origin(hint) or hint
+    if kind is Duration:
+        return _duration(str(raw), name)
+    if kind is list:
+        if isinstance(raw, str):
+            raw = [part.strip() for part in raw.split(",") if part.strip()]
+        return [str(item) for item in raw]
+    if kind is dict:
+        if not isinstance(raw, dict):
+            raise UsageError("a table is needed")
+        return {str(key): str(value) for key, value in raw.items()}
+    if kind is bool:
+        if str(raw).lower() not in ("true", "false"):
+            raise UsageError("true or false is needed")
+        return str(raw).lower() == "true"
+    return kind(str(raw))
+
+
+def _duration(text: str, name: str) -> Duration:
+    try:
+        found = pendulum.parse(text)
+    except ValueError:
+        raise UsageError(f"{name} needs an ISO 8601 duration such as PT3H or P1D") from None
+    if not isinstance(found, Duration):
+        raise UsageError(f"{name} needs an ISO 8601 duration such as PT3H or P1D")
+    return found

@@ -1,0 +1,32 @@
+"""Tencent Cloud LKE (Agent Development Platform), API version 2023-11-30, as a local server.
+
+Speaks ListUsageCallDetail, DescribeTokenUsage, their two graphs, ListModel and ListApp over
+TC3-HMAC-SHA256, with the contract's traps: localised names, several rows under one Id, identical
+rows, late metering, float token counts, deprecated parameters that are ignored without a word.
+`Personality.data` is a `Books`.
+
+Sources: the vendor's API pages (https://www.tencentcloud.com/document/product/1254) and its
+published SDK. What neither says (the effect of an unknown model or sub-business type, of a reversed
+window, of paging past the end) is answered here in the way that hides a client's mistake the most.
+"""
+
+from pipelines.simulator.server import Personality
+from pipelines.simulator.tencent_lke._api import create_app
+from pipelines.simulator.tencent_lke._books import Account, Books, Lies
+from pipelines.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, RETIRED
+from pipelines.simulator.world import World
+
+__all__ = ["APPS", "KINDS", "MODELS", "RETIRED", "Account", "Books", "Lies", "create"]
+
+
+def create(world: World) -> Personality:
+    """Return an account with permanent keys; `data.account.token` makes it one with STS keys."""
+    account = Account("test-secret-id-example", "test-secret-key-example")
+    books = Books(world, account)
+    settings = {
+        "base_url": "{url}",
+        "region": "ap-jakarta",
+        "secret_id": account.secret_id,
+        "secret_key": account.secret_key,
+    }
+    return Personality(create_app(books), world, settings, books)

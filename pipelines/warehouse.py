@@ -1,0 +1,79 @@
+"""The private DuckDB file: one writer at a time, and a clear word where somebody else holds it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from pipelines.errors import RunError
+from pipelines.loading import LEDGER, LEDGER_SCHEMA
+from pipelines.settings import WarehouseSettings
+from pipelines.streams import Connector
+
+
+@contextmanager
+def writing(warehouse: WarehouseSettings) -> Iterator[None]:
+    """Hold the warehouse for one command that writes.
+
+    Raises:
+        RunError: another run holds it, or a program has the file open.
+    """
+    folder = warehouse.data_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "writer.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"another run is writing {warehouse.path}; wait for it to end, then run this again"
+        ) from None
+    try:
+        connect(warehouse).close()
+        yield
+    finally:
+        lock.release()
+
+
+def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the private file, its session in UTC.
+
+    Raises:
+        RunError: a program has the file open, or it is no DuckDB file.
+    """
+    try:
+        connection = duckdb.connect(str(warehouse.path), read_only=read_only)
+    except duckdb.Error as error:
+        raise RunError(locked_or_broken(warehouse, error)) from None
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
+    """Say in one line why the file could not be opened, and what to do."""
+    text = str(error)
+    if "lock" in text.lower():
+        holder = text.split("Conflicting lock is held in ", 1)[-1].split(". See", 1)[0]
+        return (
+            f"{warehouse.path} is open in another program ({holder.splitlines()[0]}); close it "
+            f"there and run this again. BI tools should open {warehouse.published_path} instead"
+        )
+    return f"{warehouse.path} cannot be opened: {text.splitlines()[0]}"
+
+
+def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> None:
+    """Create each raw table that no load has created yet, empty, so that every model can run.
+
+    Raises:
+        RunError: the file cannot be opened.
+    """
+    ledger = pa.schema([*LEDGER_SCHEMA, pa.field("_dlt_load_id", pa.string())])
+    with connect(warehouse) as connection:
+        for connector in connectors:
+            connection.execute(f"create schema if not exists {connector.dataset}")
+            for table, schema in {**connector.tables, LEDGER: ledger}.items():
+                connection.register("empty", schema.empty_table())
+                connection.execute(
+                    f"create table if not exists {connector.dataset}.{table} as from empty"
+                )
