@@ -158,7 +158,8 @@ class Simulator:
 
     def __enter__(self) -> Self:
         for personality in self.personalities.values():
-            listener = socket.socket()
+            # Named as TCP, or asyncio leaves Nagle's delay of 40 ms on every answer.
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listener.bind(("127.0.0.1", 0))
             personality.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             personality.settings = _fill(personality.settings, personality.url)
@@ -166,6 +167,8 @@ class Simulator:
                 FaultLayer(personality.app, personality.world),
                 log_level="critical",
                 lifespan="off",
+                # The vendor's clock is the world's, and a personality says so itself.
+                date_header=False,
                 # A test that breaks a connection on purpose must not wait for it to drain.
                 timeout_graceful_shutdown=1,
             )
