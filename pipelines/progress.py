@@ -2,12 +2,16 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
     SpinnerColumn,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -85,15 +89,21 @@ class BarWatcher(LogWatcher):
         self._progress.update(self._tasks[source], completed=completed, step=done)
 
 
-def new_progress() -> Progress:
-    """Return the bars' frame."""
-    return Progress(
+@contextmanager
+def watching(console: Console) -> Iterator[LogWatcher]:
+    """Watch with bars where `console` is a terminal, else with log lines."""
+    if not console.is_terminal:
+        yield LogWatcher()
+        return
+    columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[step]}"),
     )
+    with Progress(*columns, console=console) as progress:
+        yield BarWatcher(progress)

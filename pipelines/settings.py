@@ -107,6 +107,24 @@ class WarehouseSettings:
         return self.path.parent
 
 
+def demo_mark(warehouse: WarehouseSettings) -> Path:
+    """Return the file whose presence says that the warehouse holds simulated rows."""
+    return warehouse.data_folder / "DEMO"
+
+
+def refuse_demo(warehouse: WarehouseSettings) -> None:
+    """Keep real rows out of a warehouse that the demo made.
+
+    Raises:
+        UsageError: the demo's mark is there.
+    """
+    if demo_mark(warehouse).exists():
+        raise UsageError(
+            f"{warehouse.data_folder} holds the demo's simulated rows; remove the folder "
+            "(`make clean`) or set [warehouse] path to another one"
+        )
+
+
 def project_root() -> Path:
     """Return the folder that holds `.dlt/`: `DLT_PROJECT_DIR`, else here, else the checkout."""
     if named := os.environ.get("DLT_PROJECT_DIR"):

@@ -58,7 +58,7 @@ class Listings:
     def __init__(self, books: Books) -> None:
         self.books = books
         self._revision = -1
-        self._kept: dict[Any, tuple[list[Row], list[Row]]] = {}
+        self._kept: dict[Any, tuple[list[Row], bytes]] = {}
 
     def answer(self, books: Books, request: Request, *, search: bool) -> Response:
         """Return one page of the log, and the lists of names that come with it."""
@@ -70,16 +70,15 @@ class Listings:
         # Without a tie-breaker, rows of one instant may change places between two pages.
         flipped = order != "id" and number % 2 == 0
         kept = (window, order, ascending, flipped, group, search, self._asked(request))
-        rows, all_rows = self._listing(kept, request, search=search)
+        rows, names = self._listing(kept, request, search=search)
         lies = books.lies
         shown = [row for row in rows if row.id not in lies.missing] if lies.missing else rows
         name = "include_detail" if version >= (0, 5, 2) else "with_body"
         bodies = asked.get(name) == "true"
         page = shown[(number - 1) * size : number * size]
         logs = b",".join([books.json(row, bodies=bodies) for row in page])
-        names = _names(all_rows, group, search=search, old=version < (0, 2, 3))
-        rest = gojson.dumps(names | {"total": len(rows) + lies.total_off})
-        body = b'{"data":{"logs":[' + logs + b"]," + rest[1:].encode() + b',"success":true}'
+        total = str(len(rows) + lies.total_off).encode()
+        body = b'{"data":{"logs":[' + logs + b'],"total":' + total + names + b'},"success":true}'
         return _json(body)
 
     def _asked(self, request: Request) -> frozenset[tuple[str, str]]:
@@ -88,12 +87,11 @@ class Listings:
 
     def _listing(
         self, kept: tuple[Any, ...], request: Request, *, search: bool
-    ) -> tuple[list[Row], list[Row]]:
+    ) -> tuple[list[Row], bytes]:
         window, order, ascending, flipped, group, *_ = kept
-        everything = self.books.between(window.start, window.end)
-        # Asked only now, since rows may have become visible just then.
-        if self._revision != self.books.revision or len(self._kept) > 16:
-            self._revision = self.books.revision
+        revision = self.books.catch_up(window.start, window.end)
+        if self._revision != revision or len(self._kept) > 16:
+            self._revision = revision
             self._kept.clear()
         if kept not in self._kept:
             passes = query.filters(
@@ -102,10 +100,14 @@ class Listings:
                 group=search or group is not None,
                 channel=group is None,
             )
+            everything = self.books.between(window.start, window.end)
             inside = [row for row in everything if group is None or row.group == group]
             rows = sorted(filter(passes, inside), key=lambda row: row.id, reverse=flipped)
             rows.sort(key=lambda row: getattr(row, order), reverse=not ascending)
-            self._kept[kept] = rows, inside
+            old = self.books.version_tuple < (0, 2, 3)
+            names = _names(inside, group, search=search, old=old)
+            shown = "".join([f",{gojson.quote(k)}:{gojson.dumps(v)}" for k, v in names.items()])
+            self._kept[kept] = rows, shown.encode()
         return self._kept[kept]
 
 

@@ -4,9 +4,7 @@ import heapq
 import itertools
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from pipelines.simulator.aiproxy import catalogue, gojson, traffic
@@ -44,7 +42,7 @@ class Books:
         world: the clock and seed.
         lies: see `lie`.
         first_hour: the Unix hour in which history begins.
-        revision: changes whenever any answer may.
+        revision: grows whenever a row or the way to show one changes.
     """
 
     def __init__(self, world: World) -> None:
@@ -54,10 +52,12 @@ class Books:
         self.revision = 0
         self._version: Version = (0, 6, 5)
         self._made: set[int] = set()
-        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        # When, a tie-breaker, which row, and whether it enters then or changes.
+        self._due: list[tuple[int, int, Row, bool]] = []
         self._order = itertools.count()
         self._ever: dict[int, Row] = {}
         self._index: list[tuple[int, ...]] = []
+        self._is_unsorted = False
         self._deleted: set[int] = set()
         self._oldest = 0
         self._added = 0
@@ -78,14 +78,14 @@ class Books:
     def between(self, low: int, high: int) -> list[Row]:
         """Return the visible rows with `low <= created_at <= high`, by `created_at` and id."""
         with self._lock:
-            self._catch_up(low, high)
+            self.catch_up(low, high)
             start, end = bisect_left(self._index, (low,)), bisect_left(self._index, (high + 1,))
             return [self._ever[key[1]] for key in self._index[start:end]]
 
     def ever(self, before: int) -> list[Row]:
         """Return all rows inserted up to an instant, deleted ones too: counters keep them."""
         with self._lock:
-            self._catch_up(0, self.now())
+            self.catch_up(0, self.now())
             return [row for row in self._ever.values() if row.inserted_at <= before]
 
     def rejections(self, first_hour: int, last_hour: int) -> list[Rejection]:
@@ -97,7 +97,7 @@ class Books:
     def row(self, number: int) -> Row | None:
         """Return the visible row with an id."""
         with self._lock:
-            self._catch_up(0, self.now())
+            self.catch_up(0, self.now())
             row = self._ever.get(number)
             return row if row and self._visible(row) else None
 
@@ -146,7 +146,8 @@ class Books:
             row = Row(**(given | fields))
             row.request_id = row.request_id or str(row.request_at)
             self._deleted.discard(row.id)
-            self._insert([row])
+            self._expect(row, now)
+            self.catch_up(now, now)
             return row.id
 
     def update(self, number: int, **fields: Any) -> None:
@@ -168,7 +169,7 @@ class Books:
     def delete(self, *numbers: int) -> None:
         """Delete rows by id."""
         with self._lock:
-            self._catch_up(0, self.now())
+            self.catch_up(0, self.now())
             self._deleted.update(numbers)
             self._reindex()
 
@@ -185,6 +186,32 @@ class Books:
             self._forget()
 
     # How the API reads it.
+
+    def catch_up(self, low: int, high: int) -> int:
+        """Make the hours that can hold rows of a window, let what is due happen.
+
+        Returns:
+            The revision of the books: while it stays, so does every answer about the window.
+        """
+        with self._lock:
+            now = self.now()
+            first = max(self.first_hour, low // HOUR_US)
+            last = min(now, high + LATEST_HOURS * HOUR_US) // HOUR_US
+            for hour in range(first, last + 1):
+                if hour not in self._made:
+                    self._made.add(hour)
+                    for row in traffic.rows_of_hour(self.world, hour):
+                        self._expect(row, now)
+            while self._due and self._due[0][0] <= now:
+                _, _, row, is_new = heapq.heappop(self._due)
+                if is_new:
+                    self._enter(row)
+                else:
+                    self._settle(row)
+            if self._is_unsorted:
+                self._index.sort()
+                self._is_unsorted = False
+            return self.revision
 
     def json(self, row: Row, *, bodies: bool) -> bytes:
         """Return a row as the API shows it, with its lies; `bodies` adds what was said."""
@@ -214,36 +241,19 @@ class Books:
     def _visible(self, row: Row) -> bool:
         return row.id not in self._deleted and row.created_at >= self._oldest
 
-    def _catch_up(self, low: int, high: int) -> None:
-        """Make the hours that can hold rows created in a window; let what is due happen."""
-        now = self.now()
-        first = max(self.first_hour, low // HOUR_US)
-        last = min(now, high + LATEST_HOURS * HOUR_US) // HOUR_US
-        arrived: list[Row] = []
-        for hour in range(first, last + 1):
-            if hour not in self._made:
-                self._made.add(hour)
-                arrived += traffic.rows_of_hour(self.world, hour)
-        if arrived:
-            self._insert(arrived)
-        while self._due and self._due[0][0] <= now:
-            heapq.heappop(self._due)[2]()
+    def _expect(self, row: Row, now: int) -> None:
+        if row.inserted_at <= now:
+            self._enter(row)
+        else:
+            heapq.heappush(self._due, (row.inserted_at, next(self._order), row, True))
 
-    def _schedule(self, at: int, event: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (at, next(self._order), event))
-
-    def _insert(self, rows: Iterable[Row]) -> None:
-        now = self.now()
-        for row in rows:
-            if row.inserted_at > now:
-                self._schedule(row.inserted_at, partial(self._insert, [row]))
-                continue
-            self._ever[row.id] = row
-            if self._visible(row):
-                self._index.append((row.created_at, row.id))
-            if row.outcome:
-                self._schedule(row.outcome.at, partial(self._settle, row))
-        self._index.sort()
+    def _enter(self, row: Row) -> None:
+        self._ever[row.id] = row
+        if self._visible(row):
+            self._index.append((row.created_at, row.id))
+            self._is_unsorted = True
+        if row.outcome:
+            heapq.heappush(self._due, (row.outcome.at, next(self._order), row, False))
         self.revision += 1
 
     def _settle(self, row: Row) -> None:

@@ -1,0 +1,50 @@
+# The runbook. `make` alone prints what there is.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo nightly test lint format bench clean lock
+
+help: ## Print this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## Load two weeks of simulated vendors and show what a morning looks like
+	@$(RUN)/llm-usage demo
+
+nightly: $(READY) ## Load what is new from the vendors set up in .dlt/, then build, test, publish
+	@$(RUN)/llm-usage nightly
+
+test: $(READY) lint ## Check style and types, run every test
+	$(RUN)/pytest
+
+lint: $(READY) ## Check style, types and SQL
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/sqlfluff lint --processes 2 --disable-progress-bar sql
+
+format: $(READY) ## Put Python and SQL into the house style
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+	$(RUN)/sqlfluff fix --disable-progress-bar sql
+
+bench: $(READY) ## Measure rows per second, CPU seconds and peak memory of the way from page to table
+	$(RUN)/python -m pipelines.bench
+
+clean: ## Remove everything that loads wrote: the whole data folder
+	rm -rf data
+
+lock: $(READY) ## Resolve the lock anew, for every supported Python at once
+	$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock

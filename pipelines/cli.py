@@ -1,0 +1,220 @@
+"""The command line: `llm-usage`. The Makefile's targets are thin calls of it.
+
+Exit codes, for a scheduler: 0 all is well; 1 some source, test or the publishing failed, and what
+could be loaded was; 2 the settings or the command line are wrong, and nothing was started.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import pendulum
+import typer
+from rich.console import Console
+
+from pipelines import report
+from pipelines import transform as models
+from pipelines.connectors import configured_sources, connectors
+from pipelines.demo import demo_settings, mark_demo
+from pipelines.errors import RunError, UsageError
+from pipelines.nightly import run_night
+from pipelines.progress import watching
+from pipelines.publish import publish as swap_in
+from pipelines.settings import (
+    WarehouseSettings,
+    load_warehouse,
+    parse_instant,
+    project_root,
+    refuse_demo,
+)
+from pipelines.streams import Connector
+from pipelines.warehouse import writing
+
+app = typer.Typer(
+    help="Every LLM call and usage bucket of your vendors in one DuckDB file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+errors = Console(stderr=True, soft_wrap=True)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+SourceOption = Annotated[
+    list[str] | None, typer.Option("--source", help="Only this source; may be given again.")
+]
+
+
+@app.callback()
+def main(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log every page, and show tracebacks.")
+    ] = False,
+) -> None:
+    """Read the settings of the project that the command is run in."""
+    os.environ.setdefault("DLT_PROJECT_DIR", str(project_root()))
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("llm_usage").setLevel(level)
+    state["verbose"] = verbose
+
+
+state = {"verbose": False}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what goes wrong into one line on standard error and an exit code."""
+    try:
+        yield
+    except UsageError as error:
+        for problem in error.problems:
+            errors.print(problem, markup=False, highlight=False)
+        _fail(error, EXIT_USAGE)
+    except RunError as error:
+        errors.print(str(error), markup=False, highlight=False)
+        _fail(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        errors.print("interrupted; nothing is half-written: run it again to go on")
+        sys.stderr.flush()
+        # Threads that wait for a vendor would keep a plain exit waiting with them.
+        os._exit(EXIT_INTERRUPTED)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        line = (str(error).splitlines() or [""])[0]
+        errors.print(
+            f"unexpected {type(error).__name__}: {line}; run it again with --verbose",
+            markup=False,
+            highlight=False,
+        )
+        _fail(error, EXIT_FAILED)
+
+
+def _fail(error: Exception, code: int) -> None:
+    if state["verbose"]:
+        traceback.print_exception(error)
+    raise typer.Exit(code) from None
+
+
+@app.command()
+def nightly(
+    source: SourceOption = None,
+    until: Annotated[
+        str | None, typer.Option(help="Take this instant for the present (ISO 8601).")
+    ] = None,
+) -> None:
+    """Load what is new, build the models, test them, publish."""
+    with _told():
+        warehouse = load_warehouse()
+        refuse_demo(warehouse)
+        now = parse_instant(until, warehouse.reporting_timezone) if until else None
+        _night(source, now, None)
+
+
+@app.command()
+def backfill(
+    from_: Annotated[str, typer.Option("--from", help="First instant or day, inclusive.")],
+    to: Annotated[str, typer.Option(help="Instant or day that it ends before.")],
+    source: SourceOption = None,
+) -> None:
+    """Load any stretch of time again, without moving a watermark."""
+    with _told():
+        warehouse = load_warehouse()
+        refuse_demo(warehouse)
+        zone = warehouse.reporting_timezone
+        start, end = parse_instant(from_, zone), parse_instant(to, zone)
+        if start >= end:
+            raise UsageError(f"--from {from_} is not before --to {to}; swap them")
+        _night(source, None, (start, end))
+
+
+@app.command()
+def transform() -> None:
+    """Build the models that new rows touch, without loading or testing."""
+    with _told():
+        warehouse = load_warehouse()
+        with _writing(warehouse) as vendors:
+            _models(models.transform(warehouse, vendors, tests=False))
+
+
+@app.command()
+def check() -> None:
+    """Run every data test on what is in the warehouse."""
+    with _told():
+        warehouse = load_warehouse()
+        with _writing(warehouse) as vendors:
+            _models(models.check(warehouse, vendors))
+
+
+@app.command()
+def publish() -> None:
+    """Test the warehouse and, where every test passes, swap in a new published file."""
+    with _told():
+        warehouse = load_warehouse()
+        with _writing(warehouse) as vendors:
+            _models(models.check(warehouse, vendors))
+            report.published(console, swap_in(warehouse))
+
+
+@app.command()
+def status() -> None:
+    """Show how fresh every stream is, and what disagrees with the vendor's own counts."""
+    with _told():
+        report.status(console, load_warehouse())
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SQL query over the published tables.")],
+) -> None:
+    """Ask the published file; it can be asked at any time, also while a load runs."""
+    with _told():
+        report.query(load_warehouse(), sql)
+
+
+@app.command()
+def demo() -> None:
+    """Load two weeks of simulated vendors, and show what a morning looks like."""
+    with _told():
+        warehouse = load_warehouse()
+        mark_demo(warehouse)
+        with demo_settings():
+            _night(None, None, None)
+
+
+@contextmanager
+def _writing(warehouse: WarehouseSettings) -> Iterator[Iterable[Connector]]:
+    with writing(warehouse):
+        yield connectors().values()
+
+
+def _models(outcome: models.Outcome) -> None:
+    report.models(console, outcome)
+    if not outcome.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _night(
+    source: list[str] | None,
+    now: pendulum.DateTime | None,
+    period: tuple[pendulum.DateTime, pendulum.DateTime] | None,
+) -> None:
+    warehouse = load_warehouse()
+    sources = configured_sources(source or ())
+    present = pendulum.now("UTC")
+    if now and now > present:
+        raise UsageError(f"--until {now} lies in the future")
+    with watching(errors) as watcher:
+        night = run_night(sources, warehouse, watcher, now or present, period)
+    report.night(console, warehouse, night)
+    if not night.ok:
+        raise typer.Exit(EXIT_FAILED)

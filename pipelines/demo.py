@@ -1,0 +1,72 @@
+"""The demo: the real night, against simulated vendors in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipelines.errors import RunError, UsageError
+from pipelines.settings import WarehouseSettings, demo_mark
+
+DAYS = 14
+
+SETTINGS = {"start": f"P{DAYS}D", "requests_per_second": 500, "concurrency": 8}
+"""What the demo sets for each source over its own settings: a server on loopback can be pressed."""
+
+
+def mark_demo(warehouse: WarehouseSettings) -> None:
+    """Say that the warehouse holds simulated rows.
+
+    Raises:
+        UsageError: it already holds real ones.
+    """
+    mark = demo_mark(warehouse)
+    if warehouse.path.exists() and not mark.exists():
+        raise UsageError(
+            f"{warehouse.path} holds real rows, which the demo must not touch; set [warehouse] "
+            "path and published_path to another folder for the demo"
+        )
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text("This folder was filled by the demo: simulated vendors, simulated rows.\n")
+
+
+@contextmanager
+def demo_settings() -> Iterator[None]:
+    """Start the simulator, and set the environment so that every source reaches it.
+
+    Raises:
+        RunError: the simulator did not start.
+    """
+    command = [sys.executable, "-m", "pipelines.simulator", "--days", str(DAYS)]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stdin is not None  # noqa: S101
+        line = process.stdout.readline()
+        if not line:
+            raise RunError("the simulator did not start; `python -m pipelines.simulator` says why")
+        variables = _variables(json.loads(line))
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
+        try:
+            yield
+        finally:
+            # It ends with its standard input.
+            process.stdin.close()
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def _variables(settings: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {
+        f"SOURCES__{source}__{name}".upper(): value if isinstance(value, str) else json.dumps(value)
+        for source, own in settings.items()
+        for name, value in {**SETTINGS, **own}.items()
+    }

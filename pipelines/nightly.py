@@ -1,0 +1,74 @@
+"""The night: load every source side by side, build and test the models, publish."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from pendulum import DateTime
+
+from pipelines.connectors import Source, connectors
+from pipelines.publish import Published, publish
+from pipelines.runner import Run, SourceOutcome, Watcher, load_source
+from pipelines.settings import WarehouseSettings
+from pipelines.transform import Outcome, transform
+from pipelines.warehouse import writing
+
+
+@dataclass
+class Night:
+    """How a night went.
+
+    Attributes:
+        loads: one per source.
+        models: what dbt did; None where it was not reached.
+        published: the file swapped in; None where it was not.
+    """
+
+    loads: list[SourceOutcome] = field(default_factory=list)
+    models: Outcome | None = None
+    published: Published | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every source was loaded, every test passed and the file was published."""
+        return (
+            all(load.error is None for load in self.loads)
+            and self.models is not None
+            and self.models.ok
+            and self.published is not None
+        )
+
+
+def run_night(
+    sources: Sequence[Source],
+    warehouse: WarehouseSettings,
+    watcher: Watcher,
+    now: DateTime,
+    period: tuple[DateTime, DateTime] | None = None,
+) -> Night:
+    """Load, transform, test and publish.
+
+    A source that fails does not keep the others from being loaded and published.
+
+    Args:
+        sources: which to load.
+        warehouse: where to.
+        watcher: told how the loading goes on.
+        now: the instant taken for the present.
+        period: `[from, to)` of a backfill; without it, everything since the watermarks.
+
+    Raises:
+        RunError: the warehouse is held by somebody else, or dbt could not run.
+    """
+    kind = "backfill" if period else "nightly"
+    start, end = period or (None, None)
+    run = Run(uuid4().hex, kind, now, warehouse, start, end)
+    night = Night()
+    with writing(warehouse):
+        with ThreadPoolExecutor(len(sources), thread_name_prefix="source") as pool:
+            night.loads = list(pool.map(lambda one: load_source(one, run, watcher), sources))
+        night.models = transform(warehouse, connectors().values())
+        if night.models.ok:
+            night.published = publish(warehouse)
+    return night

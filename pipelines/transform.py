@@ -1,0 +1,129 @@
+"""Runs the SQL models and the data tests: dbt in a process of its own, told in a few lines."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import RunError
+from pipelines.settings import WarehouseSettings
+from pipelines.streams import Connector
+from pipelines.warehouse import connect, create_raw_tables
+
+SQL_PROJECT = Path(__file__).resolve().parent.parent / "sql"
+
+MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What dbt did.
+
+    Attributes:
+        built: how many models and seeds were built.
+        tests: how many data and unit tests passed.
+        problems: a line for each node that failed, with what dbt says of it.
+        warnings: a line for each test that warns.
+        seconds: how long dbt says it took.
+    """
+
+    built: int
+    tests: int
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every model was built and every test passed."""
+        return not self.problems
+
+
+def transform(
+    warehouse: WarehouseSettings, connectors: Iterable[Connector], *, tests: bool = True
+) -> Outcome:
+    """Build every model that new rows touch, and test it.
+
+    A model whose test fails keeps those that stand on it from being built.
+
+    Raises:
+        RunError: dbt could not run at all.
+    """
+    create_raw_tables(warehouse, connectors)
+    arguments = ["build", *(() if tests else MODELS_ONLY)]
+    if _days_mean_something_else(warehouse):
+        arguments.append("--full-refresh")
+    return _dbt(warehouse, arguments)
+
+
+def check(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> Outcome:
+    """Run every data and unit test on what is there.
+
+    Raises:
+        RunError: dbt could not run at all.
+    """
+    create_raw_tables(warehouse, connectors)
+    return _dbt(warehouse, ["test"])
+
+
+def _days_mean_something_else(warehouse: WarehouseSettings) -> bool:
+    """Say whether the models were last built for the days of another time zone."""
+    with connect(warehouse, read_only=True) as connection:
+        known = connection.execute(
+            "select 1 from information_schema.tables "
+            "where table_schema = 'transform_state' and table_name = 'settings'"
+        ).fetchone()
+        if not known:
+            return False
+        found = connection.execute(
+            "select value from transform_state.settings where name = 'reporting_timezone'"
+        ).fetchone()
+    return found is not None and found[0] != warehouse.reporting_timezone
+
+
+def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
+    work = warehouse.data_folder / "dbt"
+    results = work / "target" / "run_results.json"
+    results.unlink(missing_ok=True)
+    finished = subprocess.run(  # noqa: S603 - our own interpreter and our own arguments
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "--quiet", *arguments),
+            *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
+            *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
+            *("--vars", json.dumps({"reporting_timezone": warehouse.reporting_timezone})),
+        ],
+        env={
+            **os.environ,
+            "LLM_USAGE_WAREHOUSE": str(warehouse.path),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not results.exists():
+        said = (finished.stdout + finished.stderr).strip().splitlines() or ["nothing"]
+        raise RunError(f"dbt did not run: {said[-1]}; its log is in {work / 'logs'}")
+    return _read_results(json.loads(results.read_text()))
+
+
+def _read_results(run: dict[str, Any]) -> Outcome:
+    kinds = {"built": 0, "tests": 0}
+    problems: list[str] = []
+    warnings: list[str] = []
+    for result in run["results"]:
+        kind, _, name = result["unique_id"].split(".", 2)
+        line = f"{kind} {name}: {(result['message'] or result['status']).splitlines()[0]}"
+        if result["status"] in ("success", "pass"):
+            kinds["tests" if kind in ("test", "unit_test") else "built"] += 1
+        elif result["status"] == "warn":
+            warnings.append(line)
+        elif result["status"] != "skipped":
+            problems.append(line)
+    return Outcome(
+        kinds["built"], kinds["tests"], tuple(problems), tuple(warnings), run["elapsed_time"]
+    )
