@@ -149,7 +149,7 @@ def to_table(
         structure = con.execute("select json_group_structure(j) from rows").fetchone()
         if not structure or not structure[0] or structure[0] == '"NULL"':
             return Parsed(schema.empty_table(), frozenset())
-        unknown, retyped = _compare(orjson.loads(structure[0]), contract.fields)
+        unknown, retyped = _compare(con, orjson.loads(structure[0]), contract.fields)
         unknown = unknown if contract.complete else []
         if retyped:
             raise _retyped(source, retyped)
@@ -173,7 +173,7 @@ def _leaves(fields: Fields, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 
 def _compare(
-    structure: Any, fields: Fields, above: tuple[str, ...] = ()
+    con: duckdb.DuckDBPyConnection, structure: Any, fields: Fields, above: tuple[str, ...] = ()
 ) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return the paths that the contract does not know, and what it knows under another type."""
     unknown: list[tuple[str, ...]] = []
@@ -188,12 +188,18 @@ def _compare(
             if allowed and found != "NULL" and found not in allowed:
                 retyped.append(f"{'.'.join(path)} should be {kind} and is {_plain(found)}")
         elif isinstance(found, dict):
-            below = _compare(found, kind, path)
+            below = _compare(con, found, kind, path)
             unknown += below[0]
             retyped += below[1]
-        elif found != "NULL":
+        elif found != "NULL" and not _is_object_everywhere(con, path):
             retyped.append(f"{'.'.join(path)} should be an object and is {_plain(found)}")
     return unknown, retyped
+
+
+def _is_object_everywhere(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> bool:
+    """Look closer at what the merged structure calls JSON: of mixed types, or `{}` in every row."""
+    query = f"select distinct json_type(j, {_literal(_json_path(path))}) from rows"  # noqa: S608
+    return {found for (found,) in con.execute(query).fetchall()} <= {"OBJECT", "NULL", None}
 
 
 def _plain(found: Any) -> str:

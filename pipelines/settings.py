@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dlt
+import orjson
 import pendulum
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
@@ -288,6 +289,9 @@ def _coerce(raw: Any, hint: Any, name: str) -> Any:
     kind = get_origin(hint) or hint
     if kind is Duration:
         return _duration(str(raw), name)
+    if kind in (list, dict) and isinstance(raw, str) and raw.startswith(("[", "{")):
+        # The environment holds text only; there a list or a table is written as JSON.
+        raw = orjson.loads(raw)
     if kind is list:
         if isinstance(raw, str):
             raw = [part.strip() for part in raw.split(",") if part.strip()]

@@ -1,0 +1,206 @@
+"""Reads W&B Weave's usage statistics: settings, and one request per window, project and table.
+
+What the server does, and what follows here (trace server of the Python package `weave` 0.53.12):
+
+- A call belongs to the bucket in which it began, and its usage comes when it ends: the look-back
+  must be longer than the longest trace.
+- Usage and calls are counted by two queries of the server, each asked for only where its metrics
+  are listed: the two tables are two streams, and neither makes the server work for the other.
+- A time-out of the server (60 seconds) and a full memory look like any other bad gateway. After
+  the usual attempts the window is halved, and stays so for the rest of the run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import httpx
+import pendulum
+import pyarrow as pa
+from pendulum import Duration
+
+from pipelines.errors import UsageError
+from pipelines.http import ApiClient, VendorFaultError
+from pipelines.settings import SourceSettings, load_warehouse, setting
+from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.weave.request import (
+    LONGEST,
+    MAX_BUCKETS,
+    PROJECT_ID,
+    bucket_count,
+    granularity_for,
+    stats_body,
+)
+from pipelines.weave.response import TOO_MUCH, read_answer, weave_judge
+from pipelines.weave.schema import CALLS, CONSTANTS, USAGE, Buckets
+from pipelines.windows import Grid, Window
+
+
+@dataclass(frozen=True)
+class WeaveSettings(SourceSettings):
+    """Settings of one W&B account."""
+
+    base_url: str = setting(
+        "address of the trace server; of a dedicated or self-managed instance it ends in /traces",
+        "https://trace.wandb.ai",
+    )
+    project_id: list[str] = setting("the projects to read, each as entity/project")
+    api_key: str = setting("a W&B API key", secret=True)
+    granularity: int | None = setting(
+        "seconds per bucket; by default 3600, or 900 where the reporting time zone is not whole "
+        "hours from UTC",
+        None,
+    )
+    look_back: Duration = setting(
+        "how far before the watermark every nightly run reads again; longer than the longest trace",
+        pendulum.duration(days=1),
+    )
+    slice: Duration = setting(
+        "the length of one committed step; a crash costs at most one", pendulum.duration(days=7)
+    )
+    timeout: Duration = setting(
+        # The server gives up after 60 seconds, and says so.
+        "how long one request may take",
+        pendulum.duration(seconds=90),
+    )
+    attempts: int = setting("how often one request is tried before its window is halved", 3)
+
+
+def open_weave(settings: WeaveSettings) -> "Weave":
+    """Open a reader whose buckets add up to the days of the configured reporting time zone.
+
+    Raises:
+        UsageError: a setting that this API cannot serve.
+    """
+    return Weave(settings, load_warehouse().reporting_timezone)
+
+
+class Weave:
+    """An open connection to one trace server.
+
+    Args:
+        settings: the account's.
+        timezone: whose days the buckets must add up to.
+
+    Raises:
+        UsageError: a setting that this API cannot serve.
+    """
+
+    def __init__(self, settings: WeaveSettings, timezone: str) -> None:
+        self._settings = settings
+        self._granularity = _checked_granularity(settings, timezone)
+        self._projects = _checked_projects(settings)
+        widest = min(MAX_BUCKETS, int(LONGEST.total_seconds()) // self._granularity)
+        self._buckets_at_once = dict.fromkeys(self._projects, widest)
+        self._client = ApiClient(
+            settings.name,
+            settings.base_url,
+            auth=httpx.BasicAuth("api", settings.api_key),
+            limits=settings.limits,
+            headers={"Accept": "application/json", "Content-Type": "application/json"},
+            judge=weave_judge(settings.name),
+            secrets=(settings.api_key,),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._client.requests
+
+    @property
+    def retries(self) -> int:
+        """Requests that repeated a failed one."""
+        return self._client.retries
+
+    def streams(self) -> Sequence[Stream]:
+        """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
+        grid = Grid(pendulum.duration(seconds=self._granularity))
+        return [
+            Stream(
+                name=buckets.name,
+                schema=buckets.schema(),
+                write=Write.REPLACE_WINDOW,
+                pace=self._settings.pace(grid),
+                read=partial(self._read, buckets),
+                scopes=lambda _: self._projects,
+                at="bucket_start",
+                json_columns=tuple(buckets.contract().json_columns()),
+            )
+            for buckets in (USAGE, CALLS)
+        ]
+
+    def _read(
+        self, buckets: Buckets, project_id: str, window: Window, progress: Progress
+    ) -> Reading:
+        tables: list[pa.Table] = []
+        unknown: frozenset[str] = frozenset()
+        total = bucket_count(window, self._granularity)
+        done = 0
+        while done < total:
+            count = min(self._buckets_at_once[project_id], total - done)
+            piece = self._piece(window, done, count)
+            try:
+                answer = self._ask(buckets, project_id, piece)
+            except VendorFaultError as error:
+                if error.status not in TOO_MUCH or count == 1:
+                    raise
+                self._buckets_at_once[project_id] = (count + 1) // 2
+                continue
+            parsed = read_answer(
+                self._settings.name,
+                answer,
+                buckets,
+                piece,
+                self._granularity,
+                self._constants(project_id),
+            )
+            tables.append(parsed.table)
+            unknown |= parsed.unknown
+            done += count
+            progress(done, total)
+        return Reading(tables, unknown_fields=unknown)
+
+    def _piece(self, window: Window, first: int, count: int) -> Window:
+        start = window.start.add(seconds=first * self._granularity)
+        return Window(start, start.add(seconds=count * self._granularity))
+
+    def _ask(self, buckets: Buckets, project_id: str, window: Window) -> bytes:
+        body = stats_body(self._settings.name, project_id, window, self._granularity, buckets)
+        return self._client.post("/calls/stats", body).content
+
+    def _constants(self, project_id: str) -> dict[str, str | None]:
+        values = (self._settings.name, project_id, self._settings.base_url)
+        return dict(zip(CONSTANTS, values, strict=True))
+
+
+def _checked_granularity(settings: WeaveSettings, timezone: str) -> int:
+    section = f"[sources.{settings.name}]"
+    longest = granularity_for(timezone)
+    granularity = longest if settings.granularity is None else settings.granularity
+    if granularity <= 0 or longest % granularity:
+        raise UsageError(
+            f"{section} granularity: the days of {timezone} are not made of buckets of "
+            f"{granularity} seconds; leave it out, or set a divisor of {longest}"
+        )
+    if settings.slice.total_seconds() % granularity:
+        raise UsageError(
+            f"{section} slice: {settings.slice.total_seconds():.0f} seconds are no multiple of "
+            f"the {granularity} seconds of a bucket, which would be cut in two"
+        )
+    return granularity
+
+
+def _checked_projects(settings: WeaveSettings) -> tuple[str, ...]:
+    section = f"[sources.{settings.name}]"
+    if not settings.project_id:
+        raise UsageError(f"{section} project_id is empty; list at least one entity/project")
+    if wrong := [one for one in settings.project_id if not PROJECT_ID.fullmatch(one)]:
+        raise UsageError(f"{section} project_id: {wrong[0]!r} is not of the form entity/project")
+    return tuple(dict.fromkeys(settings.project_id))

@@ -1,0 +1,174 @@
+"""What the trace server answers: errors in words for people, and the rows of a good answer."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.http import (
+    AuthenticationError,
+    BadResponseError,
+    InvalidRequestError,
+    Judge,
+    PermissionDeniedError,
+    SourceError,
+    VendorFaultError,
+)
+from pipelines.pages import Parsed, to_table
+from pipelines.weave.schema import Buckets
+from pipelines.windows import Window
+
+ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})
+TOO_MUCH = frozenset({502, 504})
+"""Statuses of a query that took too long or too much memory: a shorter window may do."""
+
+
+def read_answer(
+    source: str,
+    body: bytes,
+    buckets: Buckets,
+    window: Window,
+    granularity: int,
+    constants: Mapping[str, str | None],
+) -> Parsed:
+    """Type the buckets of an answer in which something was called.
+
+    Empty buckets are left out: the server fills in zeros for each model of the whole window, so
+    that the same hour would have other rows in another window.
+
+    Raises:
+        BadResponseError: the answer has other buckets than were asked for, or a field has another
+            type than the contract says.
+    """
+    envelope = orjson.loads(body)
+    if envelope["granularity"] != granularity:
+        raise _other_buckets(
+            source, f"buckets of {envelope['granularity']} seconds came instead of {granularity}"
+        )
+    parsed = to_table(source, [body], buckets.contract(), constants)
+    table = parsed.table
+    if table.num_rows or buckets.always:
+        _check_grid(source, table, window, granularity)
+    lengths = pa.array([granularity] * table.num_rows, pa.int64())
+    table = table.append_column("granularity", lengths)
+    table = table.filter(pc.greater(table["bucket_count"], 0))
+    return Parsed(table, parsed.unknown | frozenset(envelope.keys() - ENVELOPE))
+
+
+def _check_grid(source: str, table: pa.Table, window: Window, granularity: int) -> None:
+    found = set(pc.unique(table["bucket_start"]).to_pylist())
+    asked = set[datetime]()
+    at: datetime = window.start
+    while at < window.end:
+        asked.add(at)
+        at += timedelta(seconds=granularity)
+    if odd := found ^ asked:
+        what = "missing" if min(odd) in asked else "outside the window or between two buckets"
+        raise _other_buckets(source, f"the bucket of {min(odd).isoformat()} is {what}")
+
+
+def _other_buckets(source: str, what: str) -> BadResponseError:
+    return BadResponseError(
+        source,
+        f"the server's buckets are not those that were asked for: {what}",
+        next_step=f"Nothing was written. A shorter slice in [sources.{source}] may help; if not, "
+        "the API has changed.",
+    )
+
+
+def weave_judge(source: str) -> Judge:
+    """Return the reading of the trace server's answers; what it passes on is as in any JSON API."""
+
+    def judge(response: httpx.Response) -> SourceError | None:
+        if "html" in response.headers.get("content-type", ""):
+            return None
+        if response.status_code == 200:
+            return _judge_envelope(source, response.content)
+        return _judge_status(source, response)
+
+    return judge
+
+
+def _judge_envelope(source: str, body: bytes) -> SourceError | None:
+    try:
+        envelope = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return BadResponseError(source, "the answer is not complete JSON", retryable=True)
+    if isinstance(envelope, dict) and envelope.keys() >= ENVELOPE:
+        return None
+    return BadResponseError(source, "the answer is not one of /calls/stats")
+
+
+def _judge_status(source: str, response: httpx.Response) -> SourceError | None:
+    status, quote = response.status_code, _reason(response)
+    if status in TOO_MUCH:
+        return VendorFaultError(
+            source,
+            "the trace server could not finish the query",
+            quote=quote,
+            next_step=f"Run again later; if it lasts, set a shorter slice in [sources.{source}].",
+        )
+    if status in {401, 403, 404}:
+        return _judge_access(source, status, quote)
+    if status == 422 and "cache_" in quote:
+        return InvalidRequestError(
+            source,
+            "the server does not know the metrics of cached tokens",
+            quote=quote,
+            next_step="It is older than Weave 0.52.38: update the self-managed instance.",
+        )
+    if 400 <= status < 500 and status not in {408, 425, 429}:
+        return InvalidRequestError(source, "W&B refused the request", quote=quote)
+    return None
+
+
+def _judge_access(source: str, status: int, quote: str) -> SourceError:
+    section = f"[sources.{source}]"
+    if status == 401:
+        return AuthenticationError(
+            source,
+            "W&B refused the API key",
+            quote=quote,
+            next_step="Put a key from https://wandb.ai/authorize into .dlt/secrets.toml as "
+            f"{section} api_key.",
+        )
+    if status == 403:
+        return PermissionDeniedError(
+            source,
+            "W&B denied access to the project",
+            quote=quote,
+            next_step="Ask the project's owner to let the key's user read it, or take it out of "
+            f"{section} project_id.",
+        )
+    if quote:
+        return InvalidRequestError(
+            source,
+            "W&B does not know the project",
+            quote=quote,
+            next_step=f"{section} project_id must be entity/project, spelled as in the address of "
+            "the project's page.",
+        )
+    return BadResponseError(
+        source,
+        "this is not a Weave trace server",
+        next_step=f"{section} base_url must be https://trace.wandb.ai, or of a dedicated or "
+        "self-managed instance its address followed by /traces.",
+    )
+
+
+def _reason(response: httpx.Response) -> str:
+    """Return the server's own words: `{"reason": ...}`, or those of `{"detail": [{"msg"}]}`."""
+    try:
+        body: Any = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    details = body.get("detail")
+    if isinstance(details, list):
+        return "; ".join(str(one.get("msg", "")) for one in details if isinstance(one, dict))
+    return str(body.get("reason") or "")

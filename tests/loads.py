@@ -1,0 +1,94 @@
+"""What tests of loading share: a project folder of their own, a vendor on loopback, one load."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pendulum
+import pytest
+from pendulum import DateTime
+
+from pipelines.connectors import configured_sources
+from pipelines.progress import LogWatcher
+from pipelines.runner import Run, SourceOutcome, load_source
+from pipelines.settings import load_warehouse
+from pipelines.simulator import Personality, Simulator, World
+from pipelines.warehouse import writing
+
+NOW = pendulum.datetime(2026, 11, 20, 12, 0, 0)
+"""The present of every simulated vendor in a test."""
+
+
+def frozen(now: DateTime = NOW, **changes: Any) -> World:
+    """Return a small world whose clock stands still."""
+    return World(**{"now": now.timestamp, "days": 3, "rows_per_day": 240, **changes})
+
+
+class Project:
+    """A project folder in which one source is configured.
+
+    Args:
+        folder: an empty folder.
+        monkeypatch: sets the environment, which overrides every other setting.
+        source: the source's name.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+        (folder / ".dlt").mkdir(exist_ok=True)
+        self.folder = folder
+        self.source = source
+        self._monkeypatch = monkeypatch
+        monkeypatch.setenv("DLT_PROJECT_DIR", str(folder))
+        # Tests are not polite to a vendor that lives on loopback.
+        self.set(start="P3D", requests_per_second=500, attempts=3, timeout="PT10S")
+
+    def set(self, **settings: Any) -> None:
+        """Set settings of the source; lists and tables are written as JSON."""
+        for name, value in settings.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            self._monkeypatch.setenv(f"SOURCES__{self.source}__{name}".upper(), text)
+
+    def set_warehouse(self, **settings: str) -> None:
+        """Set settings of the warehouse."""
+        for name, value in settings.items():
+            self._monkeypatch.setenv(f"WAREHOUSE__{name}".upper(), value)
+
+    def load(
+        self,
+        now: DateTime = NOW,
+        period: tuple[DateTime, DateTime] | None = None,
+        *,
+        run_id: str = "run",
+    ) -> SourceOutcome:
+        """Run one nightly load at `now`, or a backfill of `period`."""
+        warehouse = load_warehouse()
+        (source,) = configured_sources([self.source])
+        start, end = period or (None, None)
+        run = Run(run_id, "backfill" if period else "nightly", now, warehouse, start, end)
+        with writing(warehouse):
+            return load_source(source, run, LogWatcher())
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on the private warehouse."""
+        with duckdb.connect(str(load_warehouse().path), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    def one(self, sql: str) -> Any:
+        """Return the single value of a query."""
+        ((value,),) = self.query(sql)
+        return value
+
+
+@contextmanager
+def vendor(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, world: World
+) -> Iterator[tuple[Personality, Project]]:
+    """Run a simulated vendor, and yield it with a project that is set up to read it."""
+    with Simulator(world, [name]) as simulator:
+        project = Project(folder, monkeypatch, name)
+        project.set(**simulator[name].settings)
+        yield simulator[name], project

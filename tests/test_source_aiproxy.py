@@ -1,0 +1,269 @@
+"""AI Proxy: what the server holds is what the warehouse holds, whatever the server does."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pendulum
+import pytest
+
+from pipelines.simulator import Fault, Personality
+from pipelines.simulator.aiproxy import PRIVATE_TEXT
+from tests.loads import NOW, Project, frozen, vendor
+
+MICROSECOND = 1_000_000
+EMPTY = {"rows_per_day": 0}
+
+
+def micros(instant: pendulum.DateTime) -> int:
+    return round(instant.timestamp() * MICROSECOND)
+
+
+@pytest.fixture
+def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Personality, Project]]:
+    with vendor(tmp_path, monkeypatch, "aiproxy", frozen()) as both:
+        yield both
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Personality, Project]]:
+    with vendor(tmp_path, monkeypatch, "aiproxy", frozen(**EMPTY)) as both:
+        yield both
+
+
+def settled(proxy: Personality) -> list[dict[str, object]]:
+    """Return the server's rows that a night at NOW must hold."""
+    first = (NOW.timestamp() - 3 * 86400) * 1000
+    last = (NOW.timestamp() - 120) * 1000
+    return [row for row in proxy.data.rows() if first <= row["created_at"] <= last]
+
+
+def test_rows_and_every_token_sum_equal_the_servers(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    assert project.load().error is None
+    rows = settled(proxy)
+    assert len(rows) > 500
+    assert project.one("select count(*) from raw_aiproxy.logs") == len(rows)
+    for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
+        expected = sum(row["usage"].get(name, 0) for row in rows)  # type: ignore[attr-defined]
+        assert project.one(f"select sum(usage_{name}) from raw_aiproxy.logs") == expected
+
+
+def test_amounts_keep_every_digit(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    project.load()
+    found = dict(project.query("select id, used_amount from raw_aiproxy.logs"))
+    for row in settled(proxy):
+        assert float(found[row["id"]] or 0) == row.get("used_amount", 0)
+
+
+def test_second_night_adds_nothing_and_moves_the_watermark(
+    busy: tuple[Personality, Project],
+) -> None:
+    _, project = busy
+    project.load()
+    before = project.query("select * exclude (_dlt_load_id) from raw_aiproxy.logs order by id")
+    again = project.load(NOW.add(seconds=60), run_id="again")
+    assert again.streams["logs"].windows < 15
+    after = project.query("select * exclude (_dlt_load_id) from raw_aiproxy.logs order by id")
+    assert after == before
+    ends = "select max(window_end) from raw_aiproxy.load_ledger where stream = 'logs'"
+    assert project.one(ends) == NOW.subtract(seconds=60)
+
+
+def test_a_row_two_hours_late_is_read(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    created = NOW.subtract(hours=1)
+    proxy.data.add(id=1, created_at=micros(created), inserted_at=micros(NOW.add(hours=1)))
+    project.load()
+    assert project.one("select count(*) from raw_aiproxy.logs") == 0
+    proxy.world.now = NOW.add(hours=1, minutes=5).timestamp
+    project.load(NOW.add(hours=1, minutes=5), run_id="later")
+    assert project.query("select id, created_at from raw_aiproxy.logs") == [(1, created)]
+
+
+def test_rows_between_two_milliseconds_of_a_slices_edge_are_read(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    midnight = micros(pendulum.datetime(2026, 11, 19))
+    for number, offset in enumerate((-1, 0, 1, 999), start=1):
+        proxy.data.add(id=number, created_at=midnight + offset)
+    project.load()
+    assert project.query("select id from raw_aiproxy.logs order by id") == [(1,), (2,), (3,), (4,)]
+
+
+def test_an_async_job_is_read_again_until_it_settles(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    old = micros(NOW.subtract(days=2))
+    proxy.data.add(id=5, created_at=old, async_usage_status=1, usage={})
+    project.load()
+    assert project.query("select usage_output_tokens from raw_aiproxy.logs") == [(None,)]
+    proxy.data.update(5, async_usage_status=2, usage={"output_tokens": 77, "total_tokens": 77})
+    project.load(NOW.add(hours=1), run_id="second")
+    assert project.query("select usage_output_tokens from raw_aiproxy.logs") == [(77,)]
+    project.load(NOW.add(hours=2), run_id="third")
+    kinds = "select distinct run_kind from raw_aiproxy.load_ledger where run_id = 'third'"
+    assert project.query(kinds) == [("nightly",)]
+
+
+def test_rows_that_vanish_at_the_server_stay(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
+    project.load()
+    proxy.data.delete(1)
+    project.load(NOW.add(minutes=1), run_id="again")
+    assert project.one("select count(*) from raw_aiproxy.logs") == 1
+
+
+def test_nothing_private_and_no_secret_reaches_the_disk(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    project.set(keep=["metadata"])
+    project.load()
+    hidden = [PRIVATE_TEXT, "test-admin-key-example", *proxy.data.secrets()]
+    hidden += [str(row["ip"]) for row in proxy.data.rows() if "ip" in row][:3]
+    for file in project.folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not [text for text in hidden if text.encode() in content], file
+    # DuckDB packs text, so that a scan of the bytes alone would not be proof enough.
+    private = "ip, user_id, content, prompt_cache_key, request_detail"
+    assert project.query(f"select distinct {private} from raw_aiproxy.logs") == [(None,) * 5]
+
+
+def test_private_fields_are_stored_where_a_setting_asks(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)), ip="192.0.2.7", user="ann")
+    project.set(keep=["ip", "user"])
+    project.load()
+    assert project.query("select ip, user_id from raw_aiproxy.logs") == [("192.0.2.7", "ann")]
+
+
+@pytest.mark.parametrize("version", ["v0.2.0", "v0.4.1", "v0.5.7", "v0.6.5"])
+def test_every_release_loads_into_one_table(
+    busy: tuple[Personality, Project], version: str
+) -> None:
+    proxy, project = busy
+    proxy.data.version = version
+    outcome = project.load()
+    assert (outcome.error, outcome.streams["logs"].unknown_fields) == (None, set())
+
+
+def test_groups_are_read_one_by_one(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    groups = sorted(
+        {str(row["group"]) for row in settled(proxy) if "/" not in row.get("group", "/")}
+    )
+    project.set(groups=groups[:2])
+    project.load()
+    found = project.query("select distinct group_id from raw_aiproxy.logs order by 1")
+    assert found == [(group,) for group in groups[:2]]
+    accounts = "select distinct account_id from raw_aiproxy.load_ledger where stream = 'logs'"
+    assert {group for (group,) in project.query(accounts)} == set(groups[:2])
+
+
+def test_an_unknown_field_is_kept_and_reported(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
+    proxy.data.lie(extra={"tenant": "x"})
+    assert project.load().streams["logs"].unknown_fields == {"tenant"}
+    (kept,) = project.query("select unknown_fields from raw_aiproxy.logs")[0]
+    assert json.loads(kept) == {"tenant": "x"}
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"), [("usage.input_tokens", "float"), ("channel", "string")]
+)
+def test_a_retyped_field_stops_the_source_before_anything_is_written(
+    busy: tuple[Personality, Project], field: str, kind: str
+) -> None:
+    proxy, project = busy
+    proxy.data.lie(retyped={field: kind})
+    error = project.load().error
+    assert error
+    assert field in error
+    assert "window 2026-11-17T12:00:00Z/2026-11-18T00:00:00Z" in error
+    assert project.query("select * from information_schema.tables where table_name = 'logs'") == []
+    proxy.data.lie()
+    assert project.load(run_id="mended").error is None
+    assert project.one("select count(*) from raw_aiproxy.logs") == len(settled(proxy))
+
+
+def test_a_total_that_stays_wrong_is_written_down(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
+    proxy.data.lie(total_off=1)
+    outcome = project.load()
+    assert (outcome.error, outcome.streams["logs"].disagreeing) == (None, 4)
+    counts = "select row_count, reported_total from raw_aiproxy.load_ledger where stream = 'logs'"
+    assert project.query(f"{counts} order by window_end desc limit 1") == [(1, 2)]
+
+
+@pytest.mark.parametrize("kind", ["status", "truncated", "drop", "empty"])
+def test_a_passing_fault_is_retried(busy: tuple[Personality, Project], kind: str) -> None:
+    proxy, project = busy
+    proxy.world.faults.append(Fault(kind, path="/api/logs/search", skip=2))
+    outcome = project.load()
+    assert (outcome.error, outcome.streams["logs"].retries) == (None, 1)
+    assert project.one("select count(*) from raw_aiproxy.logs") == len(settled(proxy))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"admin_key": "wrong-key-example"}, "the admin key was refused"),
+        ({"base_url": "{root}"}, "followed by /api"),
+        ({"base_url": "http://127.0.0.1:1/api"}, "base_url"),
+    ],
+)
+def test_what_a_person_set_wrong_is_said_in_one_line(
+    busy: tuple[Personality, Project], settings: dict[str, str], words: str
+) -> None:
+    proxy, project = busy
+    project.set(**{name: text.replace("{root}", proxy.url) for name, text in settings.items()})
+    project.set(attempts=1)
+    error = project.load().error
+    assert error
+    assert words in error
+    assert "\n" not in error
+    assert "wrong-key-example" not in error
+    assert project.query("select * from information_schema.tables where table_name = 'logs'") == []
+
+
+def test_a_backfill_moves_no_watermark(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    day = (NOW.subtract(days=3), NOW.subtract(days=2))
+    project.load(period=day)
+    low, high = (edge.timestamp() * 1000 for edge in day)
+    expected = [row for row in proxy.data.rows() if low <= row["created_at"] <= high]
+    assert project.one("select count(*) from raw_aiproxy.logs") == len(expected)
+    assert project.load(run_id="night").streams["logs"].windows == 4
+    assert project.one("select count(*) from raw_aiproxy.logs") == len(settled(proxy))
+
+
+def test_a_fresh_machine_goes_on_from_the_warehouse_file(
+    busy: tuple[Personality, Project],
+) -> None:
+    _, project = busy
+    project.load()
+    (project.folder / "data" / "dlt").rename(project.folder / "lost")
+    outcome = project.load(NOW.add(seconds=60), run_id="again")
+    assert outcome.error is None
+    start = "select min(window_start) from raw_aiproxy.load_ledger where run_kind = 'nightly'"
+    assert project.one(f"{start} and stream = 'logs' and run_id = 'again'") == NOW.subtract(
+        hours=3, minutes=2
+    )
+
+
+def test_two_instances_share_the_tables_and_not_their_rows(
+    busy: tuple[Personality, Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, project = busy
+    project.load()
+    other = Project(project.folder, monkeypatch, "aiproxy_eu")
+    other.set(connector="aiproxy", **proxy.settings)
+    assert other.load(run_id="eu").error is None
+    counts = dict(project.query("select source_name, count(*) from raw_aiproxy.logs group by 1"))
+    assert counts == {"aiproxy": len(settled(proxy)), "aiproxy_eu": len(settled(proxy))}

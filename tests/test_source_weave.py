@@ -1,0 +1,327 @@
+"""W&B Weave, end to end: what is in DuckDB is what the simulated account holds."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pendulum
+import pytest
+from pendulum import DateTime
+
+from pipelines.simulator import Fault, Personality, World
+from tests.loads import NOW, Project, frozen, vendor
+
+CHATBOT, SEARCH = "acme/chatbot", "acme/search"
+GPT = "gpt-4o-2024-08-06"
+KINDS = ("input", "output", "cache_read_input", "cache_creation_input")
+WATERMARK = "select max(window_end) from raw_weave.load_ledger where stream = 'usage_buckets'"
+ROWS = f"""
+    select scope, bucket_start, model, bucket_count, {", ".join(f"sum_{k}_tokens" for k in KINDS)}
+    from raw_weave.usage_buckets order by all
+"""
+
+
+@pytest.fixture
+def world() -> World:
+    return frozen()
+
+
+@pytest.fixture
+def account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World
+) -> Iterator[tuple[Personality, Project]]:
+    with vendor(tmp_path, monkeypatch, "weave", world) as (personality, project):
+        yield personality, project
+
+
+@pytest.fixture
+def weave(account: tuple[Personality, Project]) -> Personality:
+    return account[0]
+
+
+@pytest.fixture
+def project(account: tuple[Personality, Project]) -> Project:
+    return account[1]
+
+
+def used(prompt: int, completion: int, model: str = GPT) -> dict[str, dict[str, int]]:
+    return {model: {"prompt_tokens": prompt, "completion_tokens": completion}}
+
+
+def asked(weave: Personality) -> list[dict[str, Any]]:
+    return [json.loads(request.body) for request in weave.world.requests]
+
+
+def truth(weave: Personality, scope: str, start: DateTime, end: DateTime) -> dict[str, list[int]]:
+    totals = weave.data.totals(scope, start, end)
+    return {model: [t["count"], *(t[f"{k}_tokens"] for k in KINDS)] for model, t in totals.items()}
+
+
+def loaded(project: Project, scope: str, day: str, zone: str) -> dict[str, list[int]]:
+    sums = ", ".join(f"sum(sum_{kind}_tokens)" for kind in KINDS)
+    found = project.query(
+        f"select model, sum(bucket_count), {sums} from raw_weave.usage_buckets "
+        f"where scope = '{scope}' and cast(timezone('{zone}', bucket_start) as date) = '{day}' "
+        "group by model"
+    )
+    return {model: [int(value) for value in values] for model, *values in found}
+
+
+@pytest.mark.parametrize(
+    ("zone", "seconds"),
+    [("Asia/Shanghai", 3600), ("Asia/Kolkata", 900), ("America/New_York", 3600)],
+)
+def test_each_local_day_holds_what_the_account_used(
+    weave: Personality, project: Project, zone: str, seconds: int
+) -> None:
+    project.set_warehouse(reporting_timezone=zone)
+    assert project.load().error is None
+    assert {body["granularity"] for body in asked(weave)} == {seconds}
+    day = NOW.in_timezone(zone).start_of("day").subtract(days=1)
+    for scope in (CHATBOT, SEARCH):
+        expected = truth(weave, scope, day, day.add(days=1))
+        assert len(expected) >= 2
+        assert loaded(project, scope, day.to_date_string(), zone) == expected
+
+
+def test_the_whole_load_holds_every_call_once(weave: Personality, project: Project) -> None:
+    project.load()
+    start, end = NOW.subtract(days=3), NOW.subtract(hours=1)
+    roots = [
+        row
+        for row in weave.data.rows()
+        if not row["parent_id"]
+        and start.timestamp() * 1e6 <= row["started_us"]
+        and row["started_us"] < end.timestamp() * 1e6
+    ]
+    assert project.one("select sum(sum_call_count) from raw_weave.call_buckets") == len(roots)
+    expected = [truth(weave, scope, start, end) for scope in (CHATBOT, SEARCH)]
+    tokens = sum(counts[1] for one in expected for counts in one.values())
+    assert project.one("select sum(sum_input_tokens) from raw_weave.usage_buckets") == tokens
+
+
+def test_calls_errors_and_latency_come_by_bucket(weave: Personality, project: Project) -> None:
+    project.set(project_id=["acme/latency"])
+    for seconds in (1.0, 2.0, 4.0):
+        weave.data.add(
+            used(1, 1),
+            started_at="2026-11-20T08:30:00Z",
+            seconds=seconds,
+            project_id="acme/latency",
+            exception="boom" if seconds == 4.0 else None,
+        )
+    project.load()
+    assert project.query(
+        "select bucket_start_raw, sum_call_count, sum_error_count, sum_latency_ms, min_latency_ms, "
+        "max_latency_ms, count_latency_ms, p50_latency_ms, granularity from raw_weave.call_buckets"
+    ) == [("2026-11-20T08:00:00", 3, 1, 7000, 1000, 4000, 3, 2000.0, 3600)]
+
+
+def test_requests_are_those_that_the_server_answers_in_full(
+    weave: Personality, project: Project
+) -> None:
+    project.set(start="P40D", slice="P90D")
+    project.load()
+    bodies = asked(weave)
+    assert all(body["filter"] == {"trace_roots_only": True} for body in bodies)
+    assert all(body["start"].endswith(":00:00Z") for body in bodies)
+    assert {body["timezone"] for body in bodies} == {"UTC"}
+    spans = [pendulum.parse(body["end"]) - pendulum.parse(body["start"]) for body in bodies]
+    assert max(span.total_days() for span in spans) == 31
+    metrics = {m["metric"] for body in bodies for m in body.get("usage_metrics", [])}
+    assert {f"{kind}_tokens" for kind in KINDS} | {"total_cost"} <= metrics
+
+
+def test_another_night_adds_nothing_and_moves_the_watermark(
+    weave: Personality, project: Project
+) -> None:
+    project.set(project_id=[CHATBOT])
+    project.load(NOW.subtract(hours=6))
+    project.load(NOW)
+    before = project.query(ROWS)
+    assert project.one(WATERMARK) == NOW.subtract(hours=1)
+    assert project.load(NOW.add(hours=1)).error is None
+    assert project.query(ROWS)[: len(before)] == before
+    assert project.one(WATERMARK) == NOW
+
+
+def test_late_calls_within_the_look_back_are_found(weave: Personality, project: Project) -> None:
+    project.set(project_id=[CHATBOT])
+    project.load()
+    weave.data.add(used(1000, 1, "late-model"), started_at=NOW.subtract(hours=20))
+    project.load(run_id="next")
+    assert project.query(
+        "select bucket_start, sum_input_tokens from raw_weave.usage_buckets "
+        "where model = 'late-model'"
+    ) == [(NOW.subtract(hours=20), 1000.0)]
+
+
+def test_a_window_shrinks_and_its_neighbours_stay(weave: Personality, project: Project) -> None:
+    project.load()
+    edge = NOW.subtract(hours=25)
+    old = f"select * from raw_weave.usage_buckets where bucket_start < '{edge}' order by all"
+    new = "select count(*) from raw_weave.usage_buckets where bucket_start >= '{}' and scope = '{}'"
+    kept, other = project.query(old), project.one(new.format(edge, SEARCH))
+    assert project.one(new.format(edge, CHATBOT)) > 0
+    weave.data.delete(*(row["id"] for row in weave.data.rows(CHATBOT)))
+    project.load(run_id="next")
+    assert project.one(new.format(edge, CHATBOT)) == 0
+    assert project.one(new.format(edge, SEARCH)) == other > 0
+    assert project.query(old) == kept
+
+
+def test_a_backfill_replaces_its_window_only(weave: Personality, project: Project) -> None:
+    project.set(project_id=["acme/retried"])
+    ids = [
+        weave.data.add(used(10, 1), started_at=NOW.subtract(hours=h), project_id="acme/retried")
+        for h in (50, 40)
+    ]
+    for id_ in ids:
+        weave.data.duplicate(id_)
+    project.load()
+    weave.data.merge()
+    project.load(period=(NOW.subtract(hours=45), NOW.subtract(hours=30)), run_id="again")
+    counts = "select sum_input_tokens from raw_weave.usage_buckets order by bucket_start"
+    assert project.query(counts) == [(20.0,), (10.0,)]
+    assert project.one(WATERMARK) == NOW.subtract(hours=1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", status=500, body='{"reason": "Internal server error"}'),
+        Fault("status", status=502, body='{"reason": "Temporary backend error"}'),
+        Fault("status", status=429, headers={"Retry-After": "0"}),
+        Fault("truncated"),
+        Fault("drop"),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_a_passing_fault_changes_nothing(
+    weave: Personality, project: Project, fault: Fault
+) -> None:
+    project.set(project_id=[CHATBOT])
+    weave.world.faults.append(fault)
+    outcome = project.load()
+    assert outcome.error is None
+    assert outcome.streams["usage_buckets"].retries == 1
+    start, end = NOW.subtract(days=3), NOW.subtract(hours=1)
+    tokens = sum(counts[1] for counts in truth(weave, CHATBOT, start, end).values())
+    assert project.one("select sum(sum_input_tokens) from raw_weave.usage_buckets") == tokens
+
+
+def test_a_window_that_times_out_is_halved(weave: Personality, project: Project) -> None:
+    project.set(project_id=[CHATBOT], attempts=1)
+    weave.data.max_hours_per_query = 9
+    assert project.load().error is None
+    spans = [
+        (pendulum.parse(body["end"]) - pendulum.parse(body["start"])).total_hours()
+        for body in asked(weave)
+    ]
+    assert spans[:5] == [36.0, 18.0, 9.0, 9.0, 9.0]
+    # The other windows and the other table begin where this one ended.
+    assert all(span <= 9 for span in spans[5:])
+    start, end = NOW.subtract(days=3), NOW.subtract(hours=1)
+    tokens = sum(counts[1] for counts in truth(weave, CHATBOT, start, end).values())
+    assert project.one("select sum(sum_input_tokens) from raw_weave.usage_buckets") == tokens
+
+
+def test_an_outage_ends_after_few_requests_and_leaves_nothing_behind(
+    weave: Personality, project: Project
+) -> None:
+    project.load(NOW.subtract(hours=10))
+    before, ledger = project.query(ROWS), project.one("select count(*) from raw_weave.load_ledger")
+    weave.world.faults.append(Fault("status", status=504, times=10**6))
+    sent = len(weave.world.requests)
+    project.set(attempts=1)
+    error = str(project.load(run_id="next").error)
+    assert "could not finish the query (POST /calls/stats; HTTP 504). Run again later" in error
+    assert len(weave.world.requests) - sent < 10
+    assert project.query(ROWS) == before
+    assert project.one("select count(*) from raw_weave.load_ledger") == ledger
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"api_key": "test-wrong-key-example"}, "W&B refused the API key"),
+        ({"api_key": "test-wrong-key-example"}, "[sources.weave] api_key."),
+        ({"project_id": ["acme/forbidden"]}, "[stream usage_buckets of acme/forbidden"),
+        ({"project_id": ["acme/forbidden"]}, 'denied access to the project: "Forbidden"'),
+        ({"project_id": ["acme/misspelt"]}, '"Project acme/misspelt not found"'),
+    ],
+)
+def test_a_refusal_says_what_to_do(
+    weave: Personality, project: Project, settings: dict[str, Any], told: str
+) -> None:
+    project.set(**settings)
+    error = str(project.load().error)
+    assert told in error
+    assert "wrong-key" not in error
+    assert len(weave.world.requests) == 1
+
+
+def test_a_wrong_address_is_told_from_a_wrong_project(project: Project, weave: Personality) -> None:
+    project.set(base_url=f"{weave.url}/traces")
+    assert "base_url must be https://trace.wandb.ai" in str(project.load().error)
+
+
+@pytest.mark.parametrize(
+    ("lie", "told"),
+    [
+        ("granularity", "buckets of 7200 seconds came instead of 3600"),
+        ("hidden_granularity", "is missing"),
+    ],
+)
+def test_other_buckets_than_asked_for_are_not_written(
+    weave: Personality, project: Project, lie: str, told: str
+) -> None:
+    weave.data.lie(lie, 2)
+    outcome = project.load()
+    assert told in str(outcome.error)
+    assert outcome.streams == {}
+
+
+def answer(**usage: Any) -> Fault:
+    hours = [NOW.subtract(hours=25 - hour) for hour in range(24)]
+    body = {
+        "start": "",
+        "end": "",
+        "granularity": 3600,
+        "timezone": "UTC",
+        "call_buckets": [],
+        "usage_buckets": [
+            {"timestamp": hour.strftime("%Y-%m-%dT%H:%M:%S"), "model": GPT, "count": 1}
+            | {f"sum_{kind}_tokens": 1.0 for kind in (*KINDS, "total")}
+            | usage
+            for hour in hours
+        ],
+    }
+    return Fault("status", status=200, body=orjson.dumps(body).decode())
+
+
+def read_answer(weave: Personality, project: Project, fault: Fault) -> str | None:
+    project.set(project_id=[CHATBOT], start="PT25H", slice="P31D")
+    weave.world.faults.append(fault)
+    return project.load().error
+
+
+def test_a_retyped_field_stops_the_source(weave: Personality, project: Project) -> None:
+    error = read_answer(weave, project, answer(sum_input_tokens="many"))
+    assert "sum_input_tokens should be float and is text" in str(error)
+
+
+def test_a_sum_that_no_longer_comes_stops_the_source(weave: Personality, project: Project) -> None:
+    error = read_answer(weave, project, answer(sum_input_tokens=None))
+    assert "sum_input_tokens is missing in 24 rows" in str(error)
+
+
+def test_an_unknown_field_is_kept_and_reported(weave: Personality, project: Project) -> None:
+    assert read_answer(weave, project, answer(sum_reasoning_tokens=7.0)) is None
+    assert project.query("select distinct unknown_fields from raw_weave.usage_buckets") == [
+        ('{"sum_reasoning_tokens":7.0}',)
+    ]
+    told = "select unknown_fields from raw_weave.load_ledger where stream = 'usage_buckets'"
+    assert project.one(told) == "sum_reasoning_tokens"
