@@ -1,0 +1,184 @@
+"""The rows of ModelRouter's read APIs, under names in snake_case however the vendor spells them.
+
+Fields as the vendor's documentation and its official SDK (`alibabacloud-aicontent20240611` 7.10)
+declare them. Names of people are dropped everywhere; prompts and answers unless `keep_bodies` is
+set; keys, phone numbers and addresses under any setting.
+"""
+
+from pipelines.pages import Contract, Fields
+
+BODIES = frozenset({"request_body", "response_body"})
+"""The prompt and the answer of a log row, in full."""
+
+LOG: Fields = {
+    "id": "int",
+    "request_id": "text",
+    "client_id": "int",
+    "client_uuid": "text",
+    "api_key_id": "int",
+    "model_id": "int",
+    "model_name": "text",
+    "model_code": "text",
+    "symbol": "text",
+    "model_type": "text",
+    "request_time": "iso",
+    "response_time_ms": "int",
+    "status_code": "int",
+    "status": "text",
+    "prompt_tokens": "int",
+    "completion_tokens": "int",
+    "total_tokens": "int",
+    "request_body": "json_text",
+    "response_body": "json_text",
+    "delete_tag": "int",
+    "gmt_create": "iso",
+    "gmt_modified": "iso",
+    "usage": {
+        "prompt_tokens": "int",
+        "completion_tokens": "int",
+        "total_tokens": "int",
+        "image_count": "int",
+        "video_count": "int",
+        "video_duration": "float",
+    },
+}
+
+CALLER: Fields = {
+    "client_id": "int",
+    "client_name": "text",
+    "member_user_id": "int",
+    "member_user_name": "drop",
+    "api_key_id": "int",
+    "api_key_name": "text",
+    "model_id": "int",
+    "model_code": "text",
+    "model_name": "text",
+    "model_symbol": "text",
+    "model_type": "text",
+    # A number in one place of the vendor's documents and not typed in another.
+    "model_version": "json",
+}
+"""Who called which model, as all billing and usage rows say it."""
+
+BILLING_LINE: Fields = {
+    "request_id": "text",
+    "request_time": "unix_s",
+    **CALLER,
+    "input_tokens": "int",
+    "output_tokens": "int",
+    "total_tokens": "int",
+    "cached_tokens": "int",
+    "cache_creation_tokens": "int",
+    "reasoning_tokens": "int",
+    "metrics": "json_text",
+    "discount": "money",
+    "amount": "money",
+    "usage_detail": "json_text",
+}
+
+USAGE_BUCKET: Fields = {"summary_time": "unix_s", **CALLER, "metrics": "json_text"}
+
+COST_BUCKET: Fields = {
+    "summary_time": "unix_s",
+    **CALLER,
+    "billing_type": "text",
+    "dim_values": "json_text",
+    "payable_amount": "money",
+    "values": "json_text",
+    "tiers": "json_text",
+}
+
+BILLING_RULE: Fields = {
+    "id": "int",
+    "model_id": "int",
+    "model_code": "text",
+    "model_name": "text",
+    "model_type": "text",
+    "symbol": "text",
+    "billing_type": "text",
+    "pricing_config": "json_text",
+    "effective_time": "iso",
+    "expire_time": "iso",
+    "version": "int",
+    "delete_tag": "int",
+    "gmt_create": "iso",
+    "gmt_modified": "iso",
+}
+
+MODEL: Fields = {
+    "id": "int",
+    "model_code": "text",
+    "name": "text",
+    "symbol": "text",
+    "model_type": "text",
+    "tags": "json_text",
+    "version": "json",
+    "has_billing_rule": "bool",
+    "is_custom": "bool",
+    "delete_tag": "int",
+    "gmt_create": "iso",
+    "gmt_modified": "iso",
+}
+
+CLIENT: Fields = {
+    "id": "int",
+    "client_uuid": "text",
+    "name": "text",
+    "parent_id": "int",
+    "level": "int",
+    "node_type": "text",
+    "discount": "money",
+    "contact": "drop",
+    "address": "drop",
+    "delete_tag": "int",
+    "gmt_create": "iso",
+    "gmt_modified": "iso",
+}
+
+API_KEY: Fields = {
+    "id": "int",
+    "name": "text",
+    # The key itself, in clear.
+    "key": "drop",
+    "client_id": "int",
+    "member_user_id": "int",
+    "member_user_name": "drop",
+    "delete_tag": "int",
+    "gmt_create": "iso",
+    "gmt_modified": "iso",
+}
+
+LOG_CONSTANTS = ("source_name", "base_url")
+DIMENSION_CONSTANTS = ("source_name", "scope", "base_url")
+MONEY_CONSTANTS = ("source_name", "scope", "base_url", "currency")
+"""Rows say no currency; the setting does."""
+
+
+def logs_contract(*, keep_bodies: bool) -> Contract:
+    """Return the shape of a log row, with what was said only where it is kept."""
+    return _contract(LOG, ("id", "request_time"), withheld=frozenset() if keep_bodies else BODIES)
+
+
+def _contract(
+    fields: Fields, required: tuple[str, ...], *, withheld: frozenset[str] = frozenset()
+) -> Contract:
+    return Contract(rows="$.rows", fields=fields, required=required, withheld=withheld)
+
+
+def _dimension(fields: Fields) -> Contract:
+    return Contract(rows="$.rows", fields=fields, required=("id",), complete=False)
+
+
+BILLING_LINES = _contract(BILLING_LINE, ("request_time",))
+USAGE_BUCKETS = _contract(USAGE_BUCKET, ("summary_time",))
+COST_BUCKETS = Contract(
+    rows="$.rows",
+    fields=COST_BUCKET,
+    required=("summary_time",),
+    # A reserved word of SQL.
+    renamed={"values": "metrics"},
+)
+BILLING_RULES = _dimension(BILLING_RULE)
+MODELS = _dimension(MODEL)
+CLIENTS = _dimension(CLIENT)
+API_KEYS = _dimension(API_KEY)

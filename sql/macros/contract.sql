@@ -1,0 +1,117 @@
+{#- What a vendor's staging offers to the marts: the columns of stg_<vendor>__calls and
+    stg_<vendor>__usage_buckets, with the types that the marts have. NULL = not known. -#}
+
+{% macro call_columns() -%}
+    {{ return({
+        'call_id': 'varchar',
+        'vendor': 'varchar',
+        'source_name': 'varchar',
+        'provider_name': 'varchar',
+        'account_id': 'varchar',
+        'app_name': 'varchar',
+        'api_key_name': 'varchar',
+        'operation_name': 'varchar',
+        'request_model': 'varchar',
+        'response_model': 'varchar',
+        'called_at': 'timestamptz',
+        'finished_at': 'timestamptz',
+        'status_code': 'integer',
+        'error_type': 'varchar',
+        'input_tokens': 'bigint',
+        'output_tokens': 'bigint',
+        'total_tokens': 'bigint',
+        'cache_read_input_tokens': 'bigint',
+        'cache_creation_input_tokens': 'bigint',
+        'reasoning_output_tokens': 'bigint',
+        'request_count': 'integer',
+        'latency_ms': 'bigint',
+        'time_to_first_chunk_ms': 'bigint',
+        'response_id': 'varchar',
+        'conversation_id': 'varchar',
+        'region': 'varchar',
+        'cost_reported': 'decimal(38, 12)',
+        'currency': 'varchar',
+        'cost_kind': 'varchar',
+        'is_settled': 'boolean',
+        'attributes': 'varchar',
+        'load_id': 'varchar',
+    }) }}
+{%- endmacro %}
+
+{% macro usage_bucket_columns() -%}
+    {{ return({
+        'bucket_id': 'varchar',
+        'vendor': 'varchar',
+        'source_name': 'varchar',
+        'provider_name': 'varchar',
+        'account_id': 'varchar',
+        'app_name': 'varchar',
+        'api_key_name': 'varchar',
+        'request_model': 'varchar',
+        'response_model': 'varchar',
+        'bucket_start': 'timestamptz',
+        'bucket_end': 'timestamptz',
+        'calls': 'bigint',
+        'errors': 'bigint',
+        'input_tokens': 'bigint',
+        'output_tokens': 'bigint',
+        'total_tokens': 'bigint',
+        'cache_read_input_tokens': 'bigint',
+        'cache_creation_input_tokens': 'bigint',
+        'reasoning_output_tokens': 'bigint',
+        'cost_reported': 'decimal(38, 12)',
+        'currency': 'varchar',
+        'cost_kind': 'varchar',
+        'load_id': 'varchar',
+    }) }}
+{%- endmacro %}
+
+{#- All rows of `relations`, each column by its name and cast to its type; no row, but every
+    column, where there is no relation yet. -#}
+{% macro union_of(relations, columns) -%}
+    {%- for relation in relations %}
+    select
+        {%- for name, type in columns.items() %}
+        cast({{ name }} as {{ type }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+    {{ "union all" if not loop.last }}
+    {%- else %}
+    select
+        {%- for name, type in columns.items() %}
+        cast(null as {{ type }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    where false
+    {%- endfor %}
+{%- endmacro %}
+
+{#- The six token counts, summed. A sum of only NULL stays NULL. -#}
+{% macro sum_tokens() -%}
+    {%- for name in [
+        'input_tokens',
+        'output_tokens',
+        'total_tokens',
+        'cache_read_input_tokens',
+        'cache_creation_input_tokens',
+        'reasoning_output_tokens',
+    ] %}
+    cast(sum({{ name }}) as bigint) as {{ name }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- The ledgers of all vendors: each dbt source that has a table load_ledger. -#}
+{% macro union_of_ledgers() -%}
+    {%- set ledgers = [] -%}
+    {%- if execute -%}
+        {%- for table in graph.sources.values() if table.name == 'load_ledger' -%}
+            {%- do ledgers.append(table) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- for ledger in ledgers | sort(attribute='source_name') %}
+    select
+        '{{ ledger.source_name }}' as vendor,
+        *
+    from {{ ledger.relation_name }}
+    {{ "union all by name" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

@@ -1,0 +1,42 @@
+{#- What differs between databases, each behind a dispatch. -#}
+
+{#- The day of an instant in the reporting time zone, as a date. -#}
+{% macro local_date(instant) -%}
+    {{ return(adapter.dispatch('local_date')(instant)) }}
+{%- endmacro %}
+
+{% macro duckdb__local_date(instant) -%}
+    cast(timezone('{{ var("reporting_timezone") }}', {{ instant }}) as date)
+{%- endmacro %}
+
+{#- One row for each day from `first` to `last`, both included. -#}
+{% macro each_day(first, last) -%}
+    {{ return(adapter.dispatch('each_day')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_day(first, last) -%}
+    cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date)
+{%- endmacro %}
+
+{#- Whole milliseconds from one instant to another; NULL where either is. -#}
+{% macro milliseconds_between(first, last) -%}
+    {{ return(adapter.dispatch('milliseconds_between')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__milliseconds_between(first, last) -%}
+    date_sub('millisecond', {{ first }}, {{ last }})
+{%- endmacro %}
+
+{#- JSON text of an object of those members that are not NULL.
+    `members` maps a name to an SQL expression. -#}
+{% macro json_attributes(members) -%}
+    {{ return(adapter.dispatch('json_attributes')(members)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_attributes(members) -%}
+    cast(json_merge_patch('{}', json_object(
+        {%- for name, expression in members.items() %}
+        '{{ name }}', {{ expression }}{{ "," if not loop.last }}
+        {%- endfor %}
+    )) as varchar)
+{%- endmacro %}
