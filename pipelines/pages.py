@@ -58,6 +58,13 @@ KINDS: dict[str, Kind] = {
     "text": Kind(TEXT, "VARCHAR", "{x}", pa.string()),
     "bool": Kind(frozenset({"BOOLEAN"}), "BOOLEAN", "{x}", pa.bool_()),
     "json": Kind(frozenset(), "JSON", "{x}::varchar", pa.string()),
+    # JSON that may also come as text, once more encoded; text that is no JSON stays a JSON string.
+    "json_text": Kind(
+        frozenset(),
+        "JSON",
+        "case when json_valid({x} ->> '$') then {x} ->> '$' else {x}::varchar end",
+        pa.string(),
+    ),
     "unix_ms": Kind(INTEGERS, "BIGINT", "make_timestamptz({x} * 1000)", UTC_MICROS, keeps_raw=True),
     "unix_s": Kind(
         INTEGERS, "BIGINT", "make_timestamptz({x} * 1000000)", UTC_MICROS, keeps_raw=True
@@ -111,7 +118,7 @@ class Contract:
 
     def json_columns(self) -> list[str]:
         """Return the columns that hold JSON text."""
-        return [n for n, _, kind in self.columns() if kind is KINDS["json"]] + ["unknown_fields"]
+        return [n for n, _, kind in self.columns() if kind.read == "JSON"] + ["unknown_fields"]
 
 
 @dataclass(frozen=True)
@@ -185,21 +192,28 @@ def _compare(
             unknown.append(path)
         elif isinstance(kind, str):
             allowed = KINDS[kind].found
-            if allowed and found != "NULL" and found not in allowed:
+            if allowed and not _types(con, found, path) <= allowed:
                 retyped.append(f"{'.'.join(path)} should be {kind} and is {_plain(found)}")
         elif isinstance(found, dict):
             below = _compare(con, found, kind, path)
             unknown += below[0]
             retyped += below[1]
-        elif found != "NULL" and not _is_object_everywhere(con, path):
+        elif not _types(con, found, path) <= {"OBJECT"}:
             retyped.append(f"{'.'.join(path)} should be an object and is {_plain(found)}")
     return unknown, retyped
 
 
-def _is_object_everywhere(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> bool:
-    """Look closer at what the merged structure calls JSON: of mixed types, or `{}` in every row."""
-    query = f"select distinct json_type(j, {_literal(_json_path(path))}) from rows"  # noqa: S608
-    return {found for (found,) in con.execute(query).fetchall()} <= {"OBJECT", "NULL", None}
+def _types(con: duckdb.DuckDBPyConnection, found: Any, path: tuple[str, ...]) -> frozenset[str]:
+    """Return the types at `path`, NULL apart; `found` is what the merged structure says of it.
+
+    The structure says JSON both of mixed types and of an object that is empty in every row.
+    """
+    if found == "JSON":
+        query = f"select distinct json_type(j, {_literal(_json_path(path))}) from rows"  # noqa: S608
+        return frozenset(one for (one,) in con.execute(query).fetchall() if one) - {"NULL"}
+    if isinstance(found, str):
+        return frozenset({found}) - {"NULL"}
+    return frozenset({"ARRAY" if isinstance(found, list) else "OBJECT"})
 
 
 def _plain(found: Any) -> str:

@@ -1,0 +1,150 @@
+"""Settings: where they come from, and what a person is told of a wrong one."""
+
+from pathlib import Path
+
+import dlt
+import pendulum
+import pytest
+
+from pipelines.aiproxy.reader import AiProxySettings
+from pipelines.connectors import configured_sources
+from pipelines.errors import UsageError
+from pipelines.settings import (
+    first_instant,
+    load_source,
+    load_warehouse,
+    parse_instant,
+    source_sections,
+)
+
+NOW = pendulum.datetime(2026, 11, 20)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".dlt").mkdir()
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    return tmp_path
+
+
+def aiproxy(monkeypatch: pytest.MonkeyPatch, **settings: str) -> AiProxySettings | None:
+    given = {"base_url": "http://127.0.0.1/api", "admin_key": "test-example", **settings}
+    for name, value in given.items():
+        monkeypatch.setenv(f"SOURCES__AIPROXY__{name}".upper(), value)
+    return load_source(AiProxySettings, "aiproxy")
+
+
+def test_the_environment_sets_every_kind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = aiproxy(
+        monkeypatch,
+        look_back="PT90M",
+        groups='["a", "b"]',
+        channel_providers='{"7": "acme"}',
+        requests_per_second="2.5",
+    )
+    assert found
+    assert found.look_back == pendulum.duration(minutes=90)
+    assert (found.groups, found.channel_providers) == (["a", "b"], {"7": "acme"})
+    assert found.requests_per_second == 2.5
+
+
+def test_a_list_may_be_written_with_commas(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = aiproxy(monkeypatch, groups="a, b")
+    assert found
+    assert found.groups == ["a", "b"]
+
+
+def test_variables_of_the_shell_are_not_settings(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("START", "1999-01-01")
+    monkeypatch.setenv("SLICE", "PT1S")
+    found = aiproxy(monkeypatch)
+    assert found
+    assert (found.start, found.slice) == ("P30D", pendulum.duration(days=1))
+    assert load_warehouse().path == project / "data/warehouse.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("slice", "1 day", "ISO 8601 duration"),
+        ("slice", "PT0S", "more than 0"),
+        ("attempts", "0", "more than 0"),
+        ("concurrency", "many", "cannot be read"),
+    ],
+)
+def test_an_unreadable_value_names_its_setting(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        aiproxy(monkeypatch, **{name: value})
+    assert f"[sources.aiproxy] {name}" in str(caught.value)
+
+
+def test_half_a_source_names_the_other_half(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__AIPROXY__BASE_URL", "http://127.0.0.1/api")
+    with pytest.raises(UsageError) as caught:
+        configured_sources()
+    (problem,) = caught.value.problems
+    assert "[sources.aiproxy] admin_key is missing" in problem
+    assert ".dlt/secrets.toml or as SOURCES__AIPROXY__ADMIN_KEY" in problem
+
+
+def test_no_source_at_all_lists_every_missing_setting(project: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        configured_sources()
+    assert any("[sources.aiproxy] base_url is missing" in one for one in caught.value.problems)
+    assert any("[sources.aiproxy] admin_key is missing" in one for one in caught.value.problems)
+
+
+def test_an_unknown_source_lists_the_known_ones(project: Path) -> None:
+    with pytest.raises(UsageError, match="unknown source 'openai'; there are aiproxy"):
+        configured_sources(["openai"])
+
+
+def test_a_connector_that_is_no_vendor_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__EU__CONNECTOR", "aiprox")
+    with pytest.raises(UsageError, match='connector = "aiprox" is no vendor'):
+        configured_sources()
+
+
+def test_sections_come_from_both_files_and_the_environment(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".dlt/config.toml").write_text('[sources.eu]\nconnector = "aiproxy"\n')
+    (project / ".dlt/secrets.toml").write_text('[sources.aiproxy]\nadmin_key = "example"\n')
+    monkeypatch.setenv("SOURCES__US__CONNECTOR", "aiproxy")
+    dlt.current.run_context().reload()
+    assert source_sections() == {"aiproxy": "aiproxy", "eu": "aiproxy", "us": "aiproxy"}
+
+
+def test_an_unknown_time_zone_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAREHOUSE__REPORTING_TIMEZONE", "Asia/Peking")
+    with pytest.raises(UsageError, match="'Asia/Peking' is not an IANA time zone"):
+        load_warehouse()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-01", "2026-10-31T16:00:00Z"),
+        ("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z"),
+        ("2026-11-01T08:00:00+02:00", "2026-11-01T06:00:00Z"),
+        ("2026-11-01T08:00:00", "2026-11-01T00:00:00Z"),
+    ],
+)
+def test_a_bare_date_is_a_day_of_the_reporting_zone(text: str, expected: str) -> None:
+    assert parse_instant(text, "Asia/Shanghai").to_iso8601_string() == expected
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "PT3H", ""])
+def test_what_is_no_instant_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not an instant"):
+        parse_instant(text, "UTC")
+
+
+def test_start_may_be_a_duration_back_from_now() -> None:
+    assert first_instant("P14D", "UTC", NOW) == pendulum.datetime(2026, 11, 6)
