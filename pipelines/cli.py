@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import pendulum
@@ -24,6 +25,7 @@ from pipelines.errors import RunError, UsageError
 from pipelines.nightly import run_night
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
+from pipelines.rates import read_rates, store_rates
 from pipelines.settings import (
     WarehouseSettings,
     load_warehouse,
@@ -32,7 +34,7 @@ from pipelines.settings import (
     refuse_demo,
 )
 from pipelines.streams import Connector
-from pipelines.warehouse import writing
+from pipelines.warehouse import connect, writing
 
 app = typer.Typer(
     help="Every LLM call and usage bucket of your vendors in one DuckDB file.",
@@ -163,6 +165,25 @@ def publish() -> None:
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors))
             report.published(console, swap_in(warehouse))
+
+
+@app.command()
+def rates(
+    file: Annotated[
+        Path, typer.Argument(help="The ECB's eurofxref.csv or eurofxref-hist.csv, or its zip.")
+    ],
+) -> None:
+    """Take in exchange rates that the European Central Bank published."""
+    with _told():
+        found = read_rates(file)
+        warehouse = load_warehouse()
+        with writing(warehouse), connect(warehouse) as connection:
+            loaded = store_rates(connection, found)
+        console.print(
+            f"{loaded.rates:,} rates of {loaded.first_day} to {loaded.last_day}, "
+            f"{loaded.changed:,} of them new or changed; the next transform converts with them",
+            highlight=False,
+        )
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pipelines
 from pipelines.errors import UsageError
+from pipelines.http import SourceError
 from pipelines.settings import load_source, missing_settings, source_sections
 from pipelines.streams import Connector
 
@@ -62,16 +63,12 @@ def configured_sources(names: Sequence[str] = ()) -> list[Source]:
             problems.append(f"unknown source {name!r}; there are {', '.join(sorted(by_name))}")
     found: list[Source] = []
     for name in sorted(set(names) & set(by_name) if names else by_name):
-        connector = vendors[by_name[name]]
         try:
-            settings = load_source(connector.settings, name)
+            source = _configured(name, vendors[by_name[name]], asked_for=name in names)
         except UsageError as error:
             problems += error.problems
-            continue
-        if settings is not None:
-            found.append(Source(name, connector, settings))
-        elif name in names:
-            problems += missing_settings(connector.settings, name)
+        else:
+            found += [source] if source else []
     if problems:
         raise UsageError(*problems)
     if not found:
@@ -84,3 +81,18 @@ def configured_sources(names: Sequence[str] = ()) -> list[Source]:
             ),
         )
     return found
+
+
+def _configured(name: str, connector: Connector, *, asked_for: bool) -> Source | None:
+    """Read and try one source's settings; None where it has none and nobody asked for it."""
+    settings = load_source(connector.settings, name)
+    if settings is None:
+        if asked_for:
+            raise UsageError(*missing_settings(connector.settings, name))
+        return None
+    try:
+        # Opening sends nothing, and refuses what the vendor could not serve.
+        with connector.open(settings):
+            return Source(name, connector, settings)
+    except SourceError as error:
+        raise UsageError(str(error)) from None

@@ -7,8 +7,9 @@ called `path` would then be overwritten by the shell's PATH.
 """
 
 import os
+import re
 import types
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -92,7 +93,7 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class WarehouseSettings:
-    """Where the warehouse is and whose days it counts."""
+    """Where the warehouse is, whose days it counts, and in which currency it reports."""
 
     path: Path = setting(
         "the private DuckDB file that loads and models write", Path("data/warehouse.duckdb")
@@ -101,6 +102,10 @@ class WarehouseSettings:
         "the DuckDB file that people and BI tools read", Path("data/llm_usage.duckdb")
     )
     reporting_timezone: str = setting("IANA name of the zone whose days the rollups count", "UTC")
+    reporting_currency: str = setting("ISO 4217 code that costs are converted to", "USD")
+    rate_max_age: Duration = setting(
+        "how many days before a day of usage its exchange rate may be of", pendulum.duration(days=5)
+    )
 
     @property
     def data_folder(self) -> Path:
@@ -139,7 +144,7 @@ def load_warehouse() -> WarehouseSettings:
     """Read `[warehouse]`; relative paths are taken from the project's root.
 
     Raises:
-        UsageError: a value of the wrong kind, or an unknown time zone.
+        UsageError: a value of the wrong kind, an unknown time zone, or no currency code.
     """
     found = _load(WarehouseSettings, "warehouse", {})
     try:
@@ -149,12 +154,13 @@ def load_warehouse() -> WarehouseSettings:
             f"[warehouse] reporting_timezone: {found.reporting_timezone!r} is not an IANA time "
             "zone; write one like Asia/Shanghai or Europe/Berlin"
         ) from None
+    if not re.fullmatch("[A-Z]{3}", found.reporting_currency):
+        raise UsageError(
+            f"[warehouse] reporting_currency: {found.reporting_currency!r} is not an ISO 4217 "
+            "code; write one like USD or EUR"
+        )
     root = project_root()
-    return WarehouseSettings(
-        path=root / found.path,
-        published_path=root / found.published_path,
-        reporting_timezone=found.reporting_timezone,
-    )
+    return replace(found, path=root / found.path, published_path=root / found.published_path)
 
 
 def load_source(cls: type[T], name: str) -> T | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import RunError
+from pipelines.prices import load_public_prices
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
-from pipelines.warehouse import connect, create_raw_tables
+from pipelines.warehouse import create_raw_tables
 
 SQL_PROJECT = Path(__file__).resolve().parent.parent / "sql"
 
@@ -54,10 +55,8 @@ def transform(
         RunError: dbt could not run at all.
     """
     create_raw_tables(warehouse, connectors)
-    arguments = ["build", *(() if tests else MODELS_ONLY)]
-    if _days_mean_something_else(warehouse):
-        arguments.append("--full-refresh")
-    return _dbt(warehouse, arguments)
+    load_public_prices(warehouse)
+    return _dbt(warehouse, ["build", *(() if tests else MODELS_ONLY)])
 
 
 def check(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> Outcome:
@@ -67,22 +66,8 @@ def check(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> Outc
         RunError: dbt could not run at all.
     """
     create_raw_tables(warehouse, connectors)
+    load_public_prices(warehouse)
     return _dbt(warehouse, ["test"])
-
-
-def _days_mean_something_else(warehouse: WarehouseSettings) -> bool:
-    """Say whether the models were last built for the days of another time zone."""
-    with connect(warehouse, read_only=True) as connection:
-        known = connection.execute(
-            "select 1 from information_schema.tables "
-            "where table_schema = 'transform_state' and table_name = 'settings'"
-        ).fetchone()
-        if not known:
-            return False
-        found = connection.execute(
-            "select value from transform_state.settings where name = 'reporting_timezone'"
-        ).fetchone()
-    return found is not None and found[0] != warehouse.reporting_timezone
 
 
 def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
@@ -94,7 +79,7 @@ def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
             *(sys.executable, "-m", "dbt.cli.main", "--quiet", *arguments),
             *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
             *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-            *("--vars", json.dumps({"reporting_timezone": warehouse.reporting_timezone})),
+            *("--vars", json.dumps(_variables(warehouse))),
         ],
         env={
             **os.environ,
@@ -106,9 +91,20 @@ def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
         check=False,
     )
     if not results.exists():
-        said = (finished.stdout + finished.stderr).strip().splitlines() or ["nothing"]
-        raise RunError(f"dbt did not run: {said[-1]}; its log is in {work / 'logs'}")
+        said = (finished.stdout + finished.stderr).strip().splitlines()
+        # dbt says what stopped it somewhere between its warnings.
+        (work / "failed.log").write_text("\n".join(said))
+        cause = next((line for line in said if "error" in line.lower()), "it said nothing")
+        raise RunError(f"dbt did not run: {cause.strip()}; all it said is in {work / 'failed.log'}")
     return _read_results(json.loads(results.read_text()))
+
+
+def _variables(warehouse: WarehouseSettings) -> dict[str, str | int]:
+    return {
+        "reporting_timezone": warehouse.reporting_timezone,
+        "reporting_currency": warehouse.reporting_currency,
+        "rate_max_age": warehouse.rate_max_age.in_days(),
+    }
 
 
 def _read_results(run: dict[str, Any]) -> Outcome:

@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.errors import RunError
 from pipelines.loading import LEDGER, LEDGER_SCHEMA
+from pipelines.rates import create_rates_table
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
 
@@ -77,3 +78,4 @@ def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connect
                 connection.execute(
                     f"create table if not exists {connector.dataset}.{table} as from empty"
                 )
+        create_rates_table(connection)

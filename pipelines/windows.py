@@ -128,7 +128,8 @@ def nightly_window(
 
 def backfill_window(start: DateTime, end: DateTime, now: DateTime, pace: Pace) -> Window | None:
     """Return the stretch of `[start, end)` that can be read, widened to the stream's grid."""
-    last = min(pace.grid.ceil(end), pace.grid.floor(now))
+    # Cut short, a whole slice would take the place of the full one that was read before.
+    last = min((pace.slices if pace.whole else pace.grid).ceil(end), pace.grid.floor(now))
     begin = pace.start(start)
     return Window(begin, last) if begin < last else None
 

@@ -42,8 +42,7 @@ class Project:
         self.source = source
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("DLT_PROJECT_DIR", str(folder))
-        # Tests are not polite to a vendor that lives on loopback.
-        self.set(start="P3D", requests_per_second=500, attempts=3, timeout="PT10S")
+        self.set(start="P3D", attempts=3, timeout="PT10S")
 
     def set(self, **settings: Any) -> None:
         """Set settings of the source; lists and tables are written as JSON."""

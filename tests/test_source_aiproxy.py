@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pendulum
 import pytest
@@ -12,7 +13,6 @@ from pipelines.simulator.aiproxy import PRIVATE_TEXT
 from tests.loads import NOW, Project, frozen, vendor
 
 MICROSECOND = 1_000_000
-EMPTY = {"rows_per_day": 0}
 
 
 def micros(instant: pendulum.DateTime) -> int:
@@ -27,11 +27,11 @@ def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pers
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Personality, Project]]:
-    with vendor(tmp_path, monkeypatch, "aiproxy", frozen(**EMPTY)) as both:
+    with vendor(tmp_path, monkeypatch, "aiproxy", frozen(rows_per_day=0)) as both:
         yield both
 
 
-def settled(proxy: Personality) -> list[dict[str, object]]:
+def settled(proxy: Personality) -> list[dict[str, Any]]:
     """Return the server's rows that a night at NOW must hold."""
     first = (NOW.timestamp() - 3 * 86400) * 1000
     last = (NOW.timestamp() - 120) * 1000
@@ -45,7 +45,7 @@ def test_rows_and_every_token_sum_equal_the_servers(busy: tuple[Personality, Pro
     assert len(rows) > 500
     assert project.one("select count(*) from raw_aiproxy.logs") == len(rows)
     for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
-        expected = sum(row["usage"].get(name, 0) for row in rows)  # type: ignore[attr-defined]
+        expected = sum(row["usage"].get(name, 0) for row in rows)
         assert project.one(f"select sum(usage_{name}) from raw_aiproxy.logs") == expected
 
 

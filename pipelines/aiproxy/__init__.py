@@ -1,7 +1,7 @@
-"""AI Proxy (github.com/labring/aiproxy): the log rows of a self-hosted gateway."""
+"""AI Proxy (github.com/labring/aiproxy): the log rows of a self-hosted gateway, and its totals."""
 
 from pipelines.aiproxy.reader import AiProxy, AiProxySettings
-from pipelines.aiproxy.schema import CHANNELS_SCHEMA, LOGS_SCHEMA
+from pipelines.aiproxy.schema import CHANNELS_SCHEMA, DASHBOARD_SCHEMA, LOGS_SCHEMA
 from pipelines.aiproxy.source import aiproxy
 from pipelines.loading import raw_schema
 from pipelines.streams import Connector, Write
@@ -13,6 +13,7 @@ CONNECTOR = Connector(
     source=aiproxy,
     tables={
         "channels": raw_schema(CHANNELS_SCHEMA, Write.SNAPSHOT),
+        "dashboard": raw_schema(DASHBOARD_SCHEMA, Write.REPLACE_WINDOW),
         "logs": raw_schema(LOGS_SCHEMA, Write.MERGE),
     },
 )

@@ -11,8 +11,10 @@ What the server does, and what follows here (core/controller and core/model of i
 - `total` counts exactly, outside the page's transaction: fewer distinct ids mean another read.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -22,23 +24,22 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.aiproxy.dashboard import check_hours, totals_document
+from pipelines.aiproxy.envelope import TOTALS, aiproxy_judge
 from pipelines.aiproxy.schema import (
     CHANNEL_CONSTANTS,
     CHANNELS,
     CHANNELS_SCHEMA,
+    DASHBOARD,
+    DASHBOARD_CONSTANTS,
+    DASHBOARD_SCHEMA,
     LOG_CONSTANTS,
     LOGS_SCHEMA,
     PRIVATE,
     logs_contract,
 )
 from pipelines.errors import UsageError
-from pipelines.http import (
-    ApiClient,
-    AuthenticationError,
-    BadResponseError,
-    SourceError,
-    VendorFaultError,
-)
+from pipelines.http import ApiClient, BadResponseError
 from pipelines.pages import to_table
 from pipelines.settings import SourceSettings, setting
 from pipelines.streams import Progress, Reading, Stream, Write
@@ -49,8 +50,11 @@ PAGES_PER_TABLE = 200
 READS = 3
 LONGEST = pendulum.duration(days=7)
 HOURS = Grid(pendulum.duration(hours=1))
+WEEKS = Grid(LONGEST)
 ASYNC_PENDING = 1
 """`async_usage_status` of a job whose usage and amounts are still to come."""
+
+log = logging.getLogger("llm_usage")
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class AiProxy:
             auth=AdminKey(settings.admin_key),
             limits=settings.limits,
             headers={"Accept": "application/json"},
-            judge=self._judge,
+            judge=aiproxy_judge(settings.name),
             secrets=(settings.admin_key,),
         )
 
@@ -126,7 +130,7 @@ class AiProxy:
         return self._client.retries
 
     def streams(self) -> Sequence[Stream]:
-        """Return `channels` (which provider ran a call) and `logs` (the calls)."""
+        """Return `channels` (who ran a call), `logs` (the calls) and `dashboard` (their totals)."""
         return (
             Stream(
                 name="channels",
@@ -142,11 +146,38 @@ class AiProxy:
                 write=Write.MERGE,
                 pace=self._settings.pace(),
                 read=self._read_logs,
-                scopes=lambda _: tuple(self._settings.groups) or ("",),
+                scopes=lambda _: self._scopes,
                 key=("source_name", "id"),
                 json_columns=tuple(self._contract.json_columns()),
             ),
+            Stream(
+                name="dashboard",
+                schema=DASHBOARD_SCHEMA,
+                write=Write.REPLACE_WINDOW,
+                # One request has no limit of time, and a week of totals is a few thousand rows.
+                pace=self._settings.pace(HOURS, WEEKS),
+                read=self._read_dashboard,
+                scopes=lambda _: self._scopes if self._has_dashboard else (),
+                at="bucket_start",
+                json_columns=tuple(DASHBOARD.json_columns()),
+            ),
         )
+
+    @property
+    def _scopes(self) -> tuple[str, ...]:
+        return tuple(self._settings.groups) or ("",)
+
+    @cached_property
+    def _has_dashboard(self) -> bool:
+        hour = HOURS.floor(pendulum.now("UTC"))
+        try:
+            self._totals("", Window(hour, HOURS.after(hour)))
+        except BadResponseError as error:
+            if error.status != 404:
+                raise
+            log.info("%s: this release has no totals to check its log with", self._settings.name)
+            return False
+        return True
 
     def _read_channels(self, _scope: str, _window: Window, progress: Progress) -> Reading:
         body = self._client.get("/channels/all").content
@@ -157,6 +188,28 @@ class AiProxy:
         named = pa.array([providers.get(str(n.as_py())) for n in table["id"]], pa.string())
         at = table.schema.get_field_index("provider_name")
         return Reading([table.set_column(at, "provider_name", named)])
+
+    def _read_dashboard(self, scope: str, window: Window, progress: Progress) -> Reading:
+        page = totals_document(self._totals(scope, window))
+        progress(1, 1)
+        name = self._settings.name
+        constants = self._constants(DASHBOARD_CONSTANTS) | {"scope": scope}
+        parsed = to_table(name, [page], DASHBOARD, constants)
+        check_hours(name, parsed.table, window)
+        return Reading([parsed.table], unknown_fields=parsed.unknown)
+
+    def _totals(self, scope: str, window: Window) -> bytes:
+        return self._client.get(
+            f"{TOTALS}{quote(scope, safe='')}",
+            {
+                # An hour counts where its beginning lies in the window, both ends included.
+                "start_timestamp": window.start_ms,
+                "end_timestamp": window.end_ms - 1,
+                "timespan": "hour",
+                # Else the server's own zone, whose hours may begin at the half.
+                "timezone": "UTC",
+            },
+        ).content
 
     def _read_logs(self, scope: str, window: Window, progress: Progress) -> Reading:
         for _ in range(READS):
@@ -232,56 +285,6 @@ class AiProxy:
                     next_step="Is it older than v0.2.2? Those cut every window to the last 7 days: "
                     "update it, or set start within the last 7 days.",
                 )
-
-    def _judge(self, response: httpx.Response) -> SourceError | None:
-        name = self._settings.name
-        if response.status_code == 401:
-            return AuthenticationError(
-                name,
-                "the admin key was refused",
-                next_step=f"Put the server's ADMIN_KEY into .dlt/secrets.toml as "
-                f"[sources.{name}] admin_key; a key that itself begins with sk- needs sk- twice.",
-            )
-        is_page = "html" in response.headers.get("content-type", "")
-        if response.status_code == 404 or (response.status_code == 200 and is_page):
-            return BadResponseError(
-                name,
-                "this is not the API: the address was answered with a web page or 404",
-                next_step=f"[sources.{name}] base_url must be the server's address followed by "
-                "/api, such as https://aiproxy.example.com/api.",
-            )
-        if response.status_code != 200:
-            return None
-        return _judge_envelope(name, response.content)
-
-
-def _judge_envelope(name: str, body: bytes) -> SourceError | None:
-    """Read `{"data": ..., "success": true}`; an error has `message` and no `data`."""
-    try:
-        envelope = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return BadResponseError(
-            name,
-            "the answer is not complete JSON",
-            next_step="If it stays so, look at what stands between here and the server.",
-            retryable=True,
-        )
-    if not isinstance(envelope, dict) or envelope.get("success") is not True:
-        message = envelope.get("message") if isinstance(envelope, dict) else None
-        return VendorFaultError(
-            name,
-            "the server reports failure",
-            quote=str(message or ""),
-            next_step="Look at the server's log.",
-        )
-    data = envelope.get("data")
-    if isinstance(data, list) or (isinstance(data, dict) and isinstance(data.get("total"), int)):
-        return None
-    return BadResponseError(
-        name,
-        "the answer has no data.total",
-        next_step="Does base_url lead to an AI Proxy of v0.2.0 or later?",
-    )
 
 
 def _total(body: bytes) -> int:

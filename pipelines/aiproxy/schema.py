@@ -91,8 +91,46 @@ CHANNEL: Fields = {
     "key": "drop",
 }
 
+TOTAL: Fields = {
+    "timestamp": "unix_s",
+    "channel_id": "int",
+    "group_id": "text",
+    "token_name": "text",
+    "model": "text",
+    **{
+        f"{kind}_count": "int"
+        for kind in (
+            "request",
+            "retry",
+            "exception",
+            "status_2xx",
+            "status_4xx",
+            "status_5xx",
+            "status_other",
+            "status_400",
+            "status_429",
+            "status_500",
+            "cache_hit",
+            "cache_creation",
+        )
+    },
+    **USAGE,
+    **{f"{kind}_amount": "money" for kind in (*PRICED, "used")},
+    "total_time_milliseconds": "int",
+    "total_ttfb_milliseconds": "int",
+    # Parts of the sums above, and peaks that cannot be added up.
+    "service_tier_flex": "drop",
+    "service_tier_priority": "drop",
+    "claude_long_context": "drop",
+    "max_rpm": "drop",
+    "max_tpm": "drop",
+}
+"""One entry of the dashboard's time series: an hour of a channel and model, or of a group's API key
+and model (core/model/summary.go)."""
+
 LOG_CONSTANTS = ("source_name", "base_url", "currency")
 CHANNEL_CONSTANTS = ("source_name", "scope", "base_url", "provider_name")
+DASHBOARD_CONSTANTS = ("source_name", "scope", "base_url", "currency")
 
 
 def logs_contract(keep: frozenset[str]) -> Contract:
@@ -111,5 +149,14 @@ def logs_contract(keep: frozenset[str]) -> Contract:
 
 CHANNELS = Contract(rows="$.data", fields=CHANNEL, required=("id",), complete=False)
 
+DASHBOARD = Contract(
+    rows="$.rows",
+    fields=TOTAL,
+    required=("bucket_start", "request_count"),
+    # A type of SQL.
+    renamed={"timestamp": "bucket_start"},
+)
+
 LOGS_SCHEMA = logs_contract(frozenset()).schema(LOG_CONSTANTS)
 CHANNELS_SCHEMA = CHANNELS.schema(CHANNEL_CONSTANTS)
+DASHBOARD_SCHEMA = DASHBOARD.schema(DASHBOARD_CONSTANTS)

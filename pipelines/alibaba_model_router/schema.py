@@ -7,6 +7,9 @@ set; keys, phone numbers and addresses under any setting.
 
 from pipelines.pages import Contract, Fields
 
+ROWS = "$.rows"
+"""Where `response.rows_document` puts the rows, which the vendor has in one of several places."""
+
 BODIES = frozenset({"request_body", "response_body"})
 """The prompt and the answer of a log row, in full."""
 
@@ -156,23 +159,22 @@ MONEY_CONSTANTS = ("source_name", "scope", "base_url", "currency")
 
 def logs_contract(*, keep_bodies: bool) -> Contract:
     """Return the shape of a log row, with what was said only where it is kept."""
-    return _contract(LOG, ("id", "request_time"), withheld=frozenset() if keep_bodies else BODIES)
-
-
-def _contract(
-    fields: Fields, required: tuple[str, ...], *, withheld: frozenset[str] = frozenset()
-) -> Contract:
-    return Contract(rows="$.rows", fields=fields, required=required, withheld=withheld)
+    return Contract(
+        rows=ROWS,
+        fields=LOG,
+        required=("id", "request_time"),
+        withheld=frozenset() if keep_bodies else BODIES,
+    )
 
 
 def _dimension(fields: Fields) -> Contract:
-    return Contract(rows="$.rows", fields=fields, required=("id",), complete=False)
+    return Contract(rows=ROWS, fields=fields, required=("id",), complete=False)
 
 
-BILLING_LINES = _contract(BILLING_LINE, ("request_time",))
-USAGE_BUCKETS = _contract(USAGE_BUCKET, ("summary_time",))
+BILLING_LINES = Contract(rows=ROWS, fields=BILLING_LINE, required=("request_time",))
+USAGE_BUCKETS = Contract(rows=ROWS, fields=USAGE_BUCKET, required=("summary_time",))
 COST_BUCKETS = Contract(
-    rows="$.rows",
+    rows=ROWS,
     fields=COST_BUCKET,
     required=("summary_time",),
     # A reserved word of SQL.

@@ -74,9 +74,7 @@ class Acs3(httpx.Auth):
         self._security_token = security_token
         self._offset = timedelta()
 
-    def auth_flow(
-        self, request: httpx.Request
-    ) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Date, number and sign the request; its `x-acs-action` is set already."""
         now = pendulum.now("UTC") + self._offset
         request.headers["x-acs-version"] = API_VERSION
@@ -106,12 +104,12 @@ class Acs3(httpx.Auth):
         """
         try:
             there = parsedate_to_datetime(response.headers["date"])
-            signed = datetime.strptime(response.request.headers["x-acs-date"], DATE_FORMAT)
+            signed = datetime.fromisoformat(response.request.headers["x-acs-date"])
         except (KeyError, ValueError):
             return timedelta()
         # Threads may have signed with the old offset: each asks about its own request.
         self._offset = there - pendulum.now("UTC")
-        return there - signed.replace(tzinfo=there.tzinfo)
+        return there - signed
 
 
 def _encoded(value: str | int) -> str:

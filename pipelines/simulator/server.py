@@ -26,7 +26,8 @@ class Personality:
         app: speaks the vendor's API.
         world: its clock, seed and faults.
         settings: what `.dlt/config.toml` and `secrets.toml` would hold under `[sources.<name>]`
-            for this account, with `{url}` standing for `http://127.0.0.1:<port>`.
+            for this account, with `{url}` standing for `http://127.0.0.1:<port>`, and a pace that a
+            server on loopback bears.
         data: whatever a test or the reconciliation of a demo may ask of the vendor's own books.
     """
 

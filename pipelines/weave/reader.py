@@ -25,6 +25,7 @@ from pipelines.http import ApiClient, VendorFaultError
 from pipelines.settings import SourceSettings, load_warehouse, setting
 from pipelines.streams import Progress, Reading, Stream, Write
 from pipelines.weave.request import (
+    HOUR,
     LONGEST,
     MAX_BUCKETS,
     PROJECT_ID,
@@ -42,7 +43,7 @@ class WeaveSettings(SourceSettings):
     """Settings of one W&B account."""
 
     base_url: str = setting(
-        "address of the trace server; of a dedicated or self-managed instance it ends in /traces",
+        "address of the trace server; that of an instance of your own ends in /traces",
         "https://trace.wandb.ai",
     )
     project_id: list[str] = setting("the projects to read, each as entity/project")
@@ -121,7 +122,7 @@ class Weave:
 
     def streams(self) -> Sequence[Stream]:
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
-        grid = Grid(pendulum.duration(seconds=self._granularity))
+        grid = Grid(pendulum.duration(seconds=HOUR))
         return [
             Stream(
                 name=buckets.name,
@@ -189,11 +190,8 @@ def _checked_granularity(settings: WeaveSettings, timezone: str) -> int:
             f"{section} granularity: the days of {timezone} are not made of buckets of "
             f"{granularity} seconds; leave it out, or set a divisor of {longest}"
         )
-    if settings.slice.total_seconds() % granularity:
-        raise UsageError(
-            f"{section} slice: {settings.slice.total_seconds():.0f} seconds are no multiple of "
-            f"the {granularity} seconds of a bucket, which would be cut in two"
-        )
+    if settings.slice.total_seconds() % HOUR:
+        raise UsageError(f"{section} slice must be whole hours, such as PT6H or P7D")
     return granularity
 
 

@@ -28,6 +28,9 @@ AGGREGATIONS = frozenset({"sum", "avg", "min", "max", "count", "count_true", "co
 PROJECT_ID = re.compile(r"[^/\s]+/[^/\s]+")
 
 HOUR = 3600
+"""Seconds. Windows end on whole hours, whatever their buckets: so that buckets of another length,
+read again, never overlap what they replace."""
+
 QUARTER = 900
 
 

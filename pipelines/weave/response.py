@@ -53,8 +53,8 @@ def read_answer(
     table = parsed.table
     if table.num_rows or buckets.always:
         _check_grid(source, table, window, granularity)
-    lengths = pa.array([granularity] * table.num_rows, pa.int64())
-    table = table.append_column("granularity", lengths)
+    length = pa.scalar(timedelta(seconds=granularity), pa.duration("us"))
+    table = table.append_column("bucket_end", pc.add(table["bucket_start"], length))
     table = table.filter(pc.greater(table["bucket_count"], 0))
     return Parsed(table, parsed.unknown | frozenset(envelope.keys() - ENVELOPE))
 
@@ -114,7 +114,7 @@ def _judge_status(source: str, response: httpx.Response) -> SourceError | None:
         )
     if status in {401, 403, 404}:
         return _judge_access(source, status, quote)
-    if status == 422 and "cache_" in quote:
+    if any(str(one.get("input", "")).startswith("cache_") for one in _details(response)):
         return InvalidRequestError(
             source,
             "the server does not know the metrics of cached tokens",
@@ -155,20 +155,28 @@ def _judge_access(source: str, status: int, quote: str) -> SourceError:
     return BadResponseError(
         source,
         "this is not a Weave trace server",
-        next_step=f"{section} base_url must be https://trace.wandb.ai, or of a dedicated or "
-        "self-managed instance its address followed by /traces.",
+        next_step=f"{section} base_url must be https://trace.wandb.ai, or the address of an "
+        "instance of your own followed by /traces.",
     )
 
 
 def _reason(response: httpx.Response) -> str:
     """Return the server's own words: `{"reason": ...}`, or those of `{"detail": [{"msg"}]}`."""
+    if details := _details(response):
+        return "; ".join(str(one.get("msg", "")) for one in details)
+    body = _body(response)
+    return str(body.get("reason") or "") if isinstance(body, dict) else ""
+
+
+def _details(response: httpx.Response) -> list[dict[str, Any]]:
+    """Return what validation found wrong: `msg`, and `input`, the value that it refused."""
+    body = _body(response)
+    found = body.get("detail") if isinstance(body, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _body(response: httpx.Response) -> Any:
     try:
-        body: Any = orjson.loads(response.content)
+        return orjson.loads(response.content)
     except orjson.JSONDecodeError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    details = body.get("detail")
-    if isinstance(details, list):
-        return "; ".join(str(one.get("msg", "")) for one in details if isinstance(one, dict))
-    return str(body.get("reason") or "")
+        return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.pages import Contract, Fields
+from pipelines.pages import UTC_MICROS, Contract, Fields
 
 CONSTANTS = ("source_name", "scope", "base_url")
 
@@ -98,7 +98,7 @@ class Buckets:
 
     def schema(self) -> pa.Schema:
         """Return the raw table's columns."""
-        return self.contract().schema(CONSTANTS).append(pa.field("granularity", pa.int64()))
+        return self.contract().schema(CONSTANTS).append(pa.field("bucket_end", UTC_MICROS))
 
 
 USAGE = Buckets(

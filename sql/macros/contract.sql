@@ -110,8 +110,24 @@
     {%- for ledger in ledgers | sort(attribute='source_name') %}
     select
         '{{ ledger.source_name }}' as vendor,
-        *
+        slice_id,
+        run_id,
+        run_kind,
+        source_name,
+        stream,
+        scope,
+        account_id,
+        window_start,
+        window_end,
+        row_count,
+        reported_total,
+        requests,
+        retries,
+        unknown_fields,
+        read_started_at,
+        read_finished_at,
+        _dlt_load_id as load_id
     from {{ ledger.relation_name }}
-    {{ "union all by name" if not loop.last }}
+    {{ "union all" if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

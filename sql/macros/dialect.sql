@@ -40,3 +40,12 @@
         {%- endfor %}
     )) as varchar)
 {%- endmacro %}
+
+{#- Whether a text is a model's identifier rather than a name for people to read. -#}
+{% macro is_identifier(text) -%}
+    {{ return(adapter.dispatch('is_identifier')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_identifier(text) -%}
+    regexp_full_match({{ text }}, '[A-Za-z0-9][A-Za-z0-9._:/-]*')
+{%- endmacro %}

@@ -5,23 +5,23 @@
     the next one redoes its days and more. Without any mark, every day is rebuilt in place. That is
     how a changed time zone, model or seed, and --full-refresh, reach the days long closed. -#}
 
-{#- Before a run: forget all marks if the tables were built with something else. -#}
+{#- Before a run: forget all marks if the tables were built with other settings. A part of the
+    models cannot move to another time zone: the days of the rest would stay where they were. -#}
 {% macro forget_marks_if_changed() -%}
     {%- if execute -%}
-        {%- set now = built_with() -%}
+        {%- set now = settings() -%}
         {%- set before = {} -%}
-        {%- for row in run_query('select name, value from transform_state.built_with') -%}
+        {%- for row in run_query('select name, value from transform_state.settings') -%}
             {%- do before.update({row[0]: row[1]}) -%}
         {%- endfor -%}
-        {%- if builds_every_model(selected_resources) -%}
-            {%- if before != now or flags.FULL_REFRESH -%}
+        {%- set zone = before.get('reporting_timezone', now.reporting_timezone) -%}
+        {%- set missing = models_missing_from(selected_resources) -%}
+        {%- if not missing and (before != now or flags.FULL_REFRESH) %}
     delete from transform_state.processed_slices
-            {%- endif -%}
-        {%- elif before.get('reporting_timezone', now.reporting_timezone)
-            != now.reporting_timezone -%}
+        {%- elif missing and zone != now.reporting_timezone and flags.WHICH != 'test' -%}
             {{ exceptions.raise_compiler_error(
-                "reporting_timezone was " ~ before.reporting_timezone ~ " and is now "
-                ~ now.reporting_timezone ~ ": build the whole project, without --select"
+                "the tables count days of " ~ zone ~ ", not of " ~ now.reporting_timezone
+                ~ ": build all models, without --select"
             ) }}
         {%- endif -%}
     {%- endif -%}
@@ -38,59 +38,71 @@
         or {{ day }} in (select usage_date from {{ ref('int_touched_days') }})
         {%- else %}
         or (source_name, {{ day }}) in (
-            select (source_name, usage_date) from {{ ref('int_touched_days') }}
+            select source_name, usage_date from {{ ref('int_touched_days') }}
         )
         {%- endif %}
     {%- endif -%}
 {%- endmacro %}
 
-{#- After a run: mark the slices that it took in, if it built everything. -#}
+{#- Whether a row lies in a touched day; for a model with a CTE touched_days. -#}
+{% macro in_touched_days(day) -%}
+    (source_name, {{ day }}) in (select source_name, usage_date from touched_days)
+{%- endmacro %}
+
+{#- After a run that built everything: mark the slices that it took in. -#}
 {% macro mark_slices(results) -%}
     {%- set new_slices = ref('int_new_slices') -%}
-    {%- if execute and built_every_model(results) %}
+    {%- if execute and not models_missing_from(built_in(results)) %}
     insert into transform_state.processed_slices
-    select slice_id, load_id, current_timestamp from {{ new_slices }}
-    where (slice_id, load_id) not in (
-        select (slice_id, load_id) from transform_state.processed_slices
-    )
+    select
+        slice_id,
+        load_id,
+        current_timestamp
+    from {{ new_slices }}
+    where
+        (slice_id, load_id) not in (
+            select slice_id, load_id from transform_state.processed_slices
+        )
     {%- endif -%}
 {%- endmacro %}
 
-{#- After a run: remember what the tables were built with, if it built everything. -#}
-{% macro record_built_with(results) -%}
-    {%- if execute and built_every_model(results) %}
-    delete from transform_state.built_with;
-    insert into transform_state.built_with values
-        {%- for name, value in built_with().items() %}
+{#- After a run that built everything: remember its settings. -#}
+{% macro record_settings(results) -%}
+    {%- if execute and not models_missing_from(built_in(results)) %}
+    delete from transform_state.settings;
+    insert into transform_state.settings values
+        {%- for name, value in settings().items() %}
         ('{{ name }}', '{{ value }}'){{ "," if not loop.last }}
         {%- endfor %}
     {%- endif -%}
 {%- endmacro %}
 
-{#- The time zone, and a checksum of all models and seeds. -#}
-{% macro built_with() -%}
+{#- What all tables must have been built with: the time zone, the models and seeds. -#}
+{% macro settings() -%}
     {%- set checksums = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
         {%- do checksums.append(node.unique_id ~ node.checksum.checksum) -%}
     {%- endfor -%}
     {{ return({
         'reporting_timezone': var('reporting_timezone'),
-        'models': local_md5(checksums | sort | join),
+        'models_checksum': local_md5(checksums | sort | join),
     }) }}
 {%- endmacro %}
 
-{% macro built_every_model(results) -%}
+{% macro built_in(results) -%}
     {%- set built = [] -%}
     {%- for result in results if result.status == 'success' -%}
         {%- do built.append(result.node.unique_id) -%}
     {%- endfor -%}
-    {{ return(builds_every_model(built)) }}
+    {{ return(built) }}
 {%- endmacro %}
 
-{% macro builds_every_model(unique_ids) -%}
+{% macro models_missing_from(unique_ids) -%}
     {%- set missing = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
-        {%- do missing.append(node.unique_id) if node.unique_id not in unique_ids -%}
+        {%- if node.unique_id not in unique_ids -%}
+            {%- do missing.append(node.unique_id) -%}
+        {%- endif -%}
     {%- endfor -%}
-    {{ return(not missing) }}
+    {{ return(missing) }}
 {%- endmacro %}

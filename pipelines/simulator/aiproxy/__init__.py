@@ -16,5 +16,10 @@ __all__ = ["ADMIN_KEY", "PRIVATE_TEXT", "Books", "Lies", "create"]
 def create(world: World) -> Personality:
     """Return a running-ready AI Proxy whose books are `personality.data`."""
     books = Books(world)
-    settings = {"base_url": "{url}/api", "admin_key": ADMIN_KEY, "currency": "USD"}
+    settings = {
+        "base_url": "{url}/api",
+        "admin_key": ADMIN_KEY,
+        "currency": "USD",
+        "requests_per_second": 500,
+    }
     return Personality(build_app(books), world, settings, books)

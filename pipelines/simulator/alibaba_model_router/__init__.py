@@ -60,4 +60,5 @@ def create(world: World) -> Personality:
     books = Books(world, credentials)
     routes = [Route("/{path:path}", Api(books).answer, methods=METHODS)]
     app = Starlette(routes=routes)
-    return Personality(app=app, world=world, settings=dict(SETTINGS), data=books)
+    settings = {**SETTINGS, "requests_per_second": 500}
+    return Personality(app=app, world=world, settings=settings, data=books)

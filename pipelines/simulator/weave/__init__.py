@@ -53,7 +53,12 @@ def create(world: World) -> Personality:
     app = Starlette(
         routes=[Route(path, _endpoint(of), methods=["POST"]) for path, of in routes.items()]
     )
-    settings = {"base_url": "{url}", "project_id": [CHATBOT, SEARCH], "api_key": API_KEY}
+    settings = {
+        "base_url": "{url}",
+        "project_id": [CHATBOT, SEARCH],
+        "api_key": API_KEY,
+        "requests_per_second": 500,
+    }
     return Personality(app, world, settings, book)
 
 

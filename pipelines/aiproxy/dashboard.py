@@ -1,0 +1,48 @@
+"""The gateway's own totals by hour: from the dashboard's time series to one row per entry.
+
+The server adds each request up when it ends, in a table apart from the log (core/model/batch.go and
+summary.go of its source), so that these totals outlive the log and are not counted from it. They
+hold more than it: requests refused with 429 and every attempt that was tried again. Points come in
+the order of a Go map, and newer releases wrap them in `time_series`.
+"""
+
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.http import BadResponseError
+from pipelines.windows import Window
+
+
+def totals_document(body: bytes) -> bytes:
+    """Return an answer's entries as rows, oldest first, each with the `timestamp` of its point."""
+    data: Any = orjson.loads(body).get("data") or ()
+    points = (data.get("time_series") or ()) if isinstance(data, dict) else data
+    return orjson.dumps(
+        {
+            "rows": [
+                {**entry, "timestamp": point["timestamp"]}
+                for point in sorted(points, key=lambda point: point["timestamp"])
+                for entry in point.get("summary") or ()
+            ]
+        }
+    )
+
+
+def check_hours(source: str, table: pa.Table, window: Window) -> None:
+    """Make sure that every row is of an hour that was asked for.
+
+    Raises:
+        BadResponseError: one is not.
+    """
+    if not table.num_rows:
+        return
+    bounds = pc.min_max(table["bucket_start_raw"]).as_py()
+    if bounds["min"] * 1000 < window.start_ms or bounds["max"] * 1000 >= window.end_ms:
+        raise BadResponseError(
+            source,
+            "the dashboard answered for other hours than those asked for",
+            next_step="Nothing of it was written. Compare with the server's release notes.",
+        )

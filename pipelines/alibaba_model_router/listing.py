@@ -1,0 +1,88 @@
+"""Reads a whole list, page by page, from an API whose order and total are not promised.
+
+Pages are asked for until one is short, each row counts once, and the vendor's total is a hint: it
+says how many pages may be asked for at once, and where fewer rows came than it says, the list is
+read again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from pipelines.alibaba_model_router.response import Page
+from pipelines.streams import Progress
+
+READS = 3
+
+Fetch = Callable[[int], Page]
+"""Reads the page of a number, from 1."""
+
+Spread = Callable[[Fetch, Iterable[int]], Iterator[Page]]
+"""Reads several pages at once, and yields them in order."""
+
+
+@dataclass
+class Listing:
+    """The rows of a list, encoded, by what tells them apart; and the vendor's largest total."""
+
+    rows: dict[Any, bytes] = field(default_factory=dict)
+    total: int = 0
+
+    @property
+    def reported_total(self) -> int | None:
+        """The vendor's count of the rows; None where it gave none."""
+        return None if self.rows and not self.total else self.total
+
+
+def read_list(
+    fetch: Fetch, spread: Spread, page_size: int, key: str | None, progress: Progress
+) -> Listing:
+    """Return every row of a list once.
+
+    Where rows are still missing after the last read, the difference stays in `reported_total`.
+
+    Args:
+        fetch: reads one page.
+        spread: reads several at once.
+        page_size: how many rows a page was asked to hold.
+        key: the field that tells rows apart; without one, rows that are equal in every field count
+            once, because a page that shifted while the list was read shows them twice.
+        progress: told of pages as they arrive.
+    """
+    for _ in range(READS):
+        listing = _read_once(fetch, spread, page_size, key, progress)
+        if len(listing.rows) >= listing.total:
+            break
+    return listing
+
+
+def _read_once(
+    fetch: Fetch, spread: Spread, page_size: int, key: str | None, progress: Progress
+) -> Listing:
+    listing = Listing()
+    done, last, held = 0, 1, page_size
+    while True:
+        known = 0
+        page = Page([], 0)
+        for page in spread(fetch, range(done + 1, last + 1)):
+            done += 1
+            known = len(listing.rows)
+            _add(listing, page, key)
+            progress(done, last)
+            if done == 1:
+                # The vendor may give less than it was asked for.
+                held = len(page.rows) or page_size
+        expected = -(-listing.total // held)
+        is_last = len(page.rows) < page_size and 0 < listing.total <= len(listing.rows)
+        if done >= expected and (is_last or len(listing.rows) == known):
+            return listing
+        last = max(expected, done + 1)
+
+
+def _add(listing: Listing, page: Page, key: str | None) -> None:
+    listing.total = max(listing.total, page.total)
+    for row in page.rows:
+        encoded = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+        listing.rows[str(row.get(key)) if key else encoded] = encoded

@@ -1,0 +1,165 @@
+"""Reads ModelRouter's dimensions, log rows, billing lines and control totals.
+
+What the vendor does, and what follows here:
+
+- Whether a window holds its last second is not documented: log windows share their boundary and
+  rows merge on their id; of the others, what comes from outside `[start, end)` is left to the
+  neighbouring window.
+- A billing line follows its call by minutes and has no id of its own: its window is replaced.
+- A control total covers a whole hour: its windows lie on the hour.
+- `memberUserIds` is never sent: present and empty, it would drop the rows of all members.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import pendulum
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
+from pipelines.alibaba_model_router.errors import model_router_judge
+from pipelines.alibaba_model_router.listing import Listing, read_list
+from pipelines.alibaba_model_router.response import Page, read_page, rows_document
+from pipelines.alibaba_model_router.signing import Acs3, spelled_query
+from pipelines.http import ApiClient, BadResponseError
+from pipelines.pages import to_table
+from pipelines.settings import SourceSettings, setting
+from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.windows import Grid, Window
+
+ROWS_PER_TABLE = 20_000
+HOURS = Grid(pendulum.duration(hours=1))
+DAYS = Grid(pendulum.duration(days=1))
+
+
+@dataclass(frozen=True)
+class ModelRouterSettings(SourceSettings):
+    """Settings of one ModelRouter tenant."""
+
+    base_url: str = setting(
+        "address of the region's OpenAPI host", "https://aicontent.aliyuncs.com"
+    )
+    access_key_id: str = setting("the id of a RAM user's access key", secret=True)
+    access_key_secret: str = setting("the secret of that key", secret=True)
+    security_token: str = setting("the token of temporary (STS) credentials", "", secret=True)
+    currency: str = setting("ISO 4217 code of the prices in the tenant's billing rules", "CNY")
+    keep_bodies: bool = setting("whether to store prompts and answers", False)
+    requests_per_second: float = setting("the pace, never exceeded", 5.0)
+
+
+class ModelRouter:
+    """An open connection to one ModelRouter tenant."""
+
+    def __init__(self, settings: ModelRouterSettings) -> None:
+        self._settings = settings
+        self._base_url = settings.base_url.strip().rstrip("/")
+        auth = Acs3(settings.access_key_id, settings.access_key_secret, settings.security_token)
+        self._client = ApiClient(
+            settings.name,
+            self._base_url,
+            auth=auth,
+            limits=settings.limits,
+            headers={"Accept": "application/json"},
+            judge=model_router_judge(settings.name, auth),
+            secrets=(settings.access_key_id, settings.access_key_secret, settings.security_token),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._client.requests
+
+    @property
+    def retries(self) -> int:
+        """Requests that repeated a failed one."""
+        return self._client.retries
+
+    def streams(self) -> Sequence[Stream]:
+        """Return a stream for each endpoint: dimensions, logs, billing lines, control totals."""
+        return [
+            Stream(
+                name=endpoint.table,
+                schema=endpoint.schema,
+                write=endpoint.write,
+                pace=self._settings.pace(HOURS, DAYS)
+                if endpoint.bucket > 1
+                else self._settings.pace(),
+                read=partial(self._read, endpoint),
+                key=("source_name", "base_url", "id") if endpoint.write is Write.MERGE else (),
+                at=endpoint.at,
+                json_columns=tuple(endpoint.contract.json_columns()),
+            )
+            for endpoint in endpoints(keep_bodies=self._settings.keep_bodies)
+        ]
+
+    def _read(self, endpoint: Endpoint, _scope: str, window: Window, progress: Progress) -> Reading:
+        listing = read_list(
+            partial(self._page, endpoint, endpoint.query(window)),
+            self._client.map,
+            endpoint.page_size,
+            endpoint.key,
+            progress,
+        )
+        tables, unknown = self._tables(endpoint, listing)
+        total = listing.reported_total
+        if endpoint.write is Write.REPLACE_WINDOW:
+            inside = [self._inside(endpoint, window, table) for table in tables]
+            outside = sum(t.num_rows for t in tables) - sum(t.num_rows for t in inside)
+            tables, total = inside, None if total is None else total - outside
+        return Reading(tables, total, unknown_fields=unknown)
+
+    def _page(self, endpoint: Endpoint, query: Query, number: int) -> Page:
+        paging = dict.fromkeys(endpoint.page_names, number) | {"pageSize": endpoint.page_size}
+        answer = self._client.send(
+            "GET",
+            f"{ROOT}{endpoint.path}?{spelled_query({**query, **paging})}",
+            headers={"x-acs-action": endpoint.action},
+        )
+        return read_page(answer.content, endpoint.contract)
+
+    def _tables(
+        self, endpoint: Endpoint, listing: Listing
+    ) -> tuple[list[pa.Table], frozenset[str]]:
+        known = {
+            "source_name": self._settings.name,
+            "scope": "",
+            "base_url": self._base_url,
+            "currency": self._settings.currency,
+        }
+        constants = {name: known[name] for name in endpoint.constants}
+        rows = list(listing.rows.values())
+        parsed = [
+            to_table(
+                self._settings.name,
+                [rows_document(rows[first : first + ROWS_PER_TABLE])],
+                endpoint.contract,
+                constants,
+            )
+            for first in range(0, len(rows), ROWS_PER_TABLE)
+        ]
+        unknown = frozenset[str]().union(*(one.unknown for one in parsed))
+        return [one.table for one in parsed], unknown
+
+    def _inside(self, endpoint: Endpoint, window: Window, table: pa.Table) -> pa.Table:
+        at = table[f"{endpoint.at}_raw"]
+        start, end = (round(edge.timestamp()) for edge in (window.start, window.end))
+        asked = pc.and_(
+            pc.greater_equal(at, start - endpoint.bucket), pc.less_equal(at, end + endpoint.bucket)
+        )
+        if not pc.all(asked, min_count=0).as_py():
+            raise BadResponseError(
+                self._settings.name,
+                f"{endpoint.action} sent rows from outside the window that was asked for",
+                next_step="Nothing was written. The API has changed what startTime and endTime "
+                "mean.",
+            )
+        return table.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, end)))

@@ -1,0 +1,191 @@
+"""The public price list that `genai-prices` packages, flattened into rows that SQL can match.
+
+Its prices are USD; a row is what one token kind of one model costs, in one tier, for a time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+import pyarrow as pa
+from genai_prices import types
+
+from pipelines.pages import UTC_MICROS
+
+PRICES_SCHEMA = pa.schema(
+    [
+        ("provider", pa.string()),
+        ("model_pattern", pa.string()),
+        ("match_kind", pa.string()),
+        ("token_kind", pa.string()),
+        ("reasoning_mode", pa.string()),
+        ("tier_min_input_tokens", pa.int64()),
+        ("tier_max_input_tokens", pa.int64()),
+        ("unit_size", pa.int64()),
+        ("unit_price", pa.decimal128(38, 12)),
+        ("currency", pa.string()),
+        ("valid_from", UTC_MICROS),
+        ("valid_to", UTC_MICROS),
+        ("source_url", pa.string()),
+    ]
+)
+
+KINDS = {
+    "input_mtok": ("input", None, 1_000_000),
+    "output_mtok": ("output", None, 1_000_000),
+    "cache_read_mtok": ("cache_read", None, 1_000_000),
+    "cache_write_mtok": ("cache_creation", None, 1_000_000),
+    "output_reasoning_mtok": ("reasoning_output", "separate", 1_000_000),
+    "requests_kcount": ("request", None, 1_000),
+}
+"""Token kind, reasoning mode and unit size of those of the package's prices that a call's token
+counts can use. Its prices for audio, images, searches and longer-lived caches need counts that
+usage APIs do not give."""
+
+PLACES = Decimal(1).scaleb(-12)
+"""To what a price is rounded. A few of the package's carry the noise of a float, in the 17th
+place."""
+
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""The start of a price whose source names none."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The package's prices as rows, and what of it rows cannot say.
+
+    Attributes:
+        prices: one row per model pattern, token kind, tier and period, in `PRICES_SCHEMA`.
+        models_by_time_of_day: models left out, since their price depends on the time of day.
+        patterns_left_out: ways of naming a model that are no exact name and no prefix, or that
+            the package itself resolves to another model.
+    """
+
+    prices: pa.Table
+    models_by_time_of_day: int
+    patterns_left_out: int
+
+
+def flatten(providers: list[types.Provider]) -> Catalogue:
+    """Return every price of the providers that a row can say."""
+    rows: list[dict[str, object]] = []
+    by_time_of_day = left_out = 0
+    for provider in providers:
+        url = (provider.pricing_urls or ["https://github.com/pydantic/genai-prices"])[0]
+        for model in provider.models:
+            if _depends_on_time_of_day(model):
+                by_time_of_day += 1
+                continue
+            patterns, omitted = _patterns(provider, model)
+            left_out += omitted
+            prices = list(_periods(model))
+            rows += [
+                {
+                    "provider": provider.id,
+                    "model_pattern": text,
+                    "match_kind": match_kind,
+                    "currency": "USD",
+                    "source_url": url,
+                    **price,
+                }
+                for match_kind, text in patterns
+                for price in prices
+            ]
+    return Catalogue(pa.Table.from_pylist(rows, schema=PRICES_SCHEMA), by_time_of_day, left_out)
+
+
+def _depends_on_time_of_day(model: types.ModelInfo) -> bool:
+    return not isinstance(model.prices, types.ModelPrice) and any(
+        isinstance(price.constraint, types.TimeOfDateConstraint) for price in model.prices
+    )
+
+
+def _patterns(
+    provider: types.Provider, model: types.ModelInfo
+) -> tuple[list[tuple[str, str]], int]:
+    """Return how calls may name the model, as (exact or prefix, lower-case text).
+
+    Also returns how many of the package's ways are left out. The package takes the first model
+    of its list that matches, we take an exact name before the longest prefix; a pattern stays
+    only where both lead to the same model.
+    """
+    found: dict[tuple[str, str], bool] = {("exact", model.id.lower()): True}
+    inexpressible = 0
+    for clause in _alternatives(model.match):
+        match clause:
+            case types.ClauseEquals(equals=text) | types.ClauseEndsWith(ends_with=text):
+                found["exact", text.lower()] = True
+            # A name that starts with a text also contains it.
+            case types.ClauseStartsWith(starts_with=text) | types.ClauseContains(contains=text):
+                found["prefix", text.lower()] = True
+            case _:
+                inexpressible += 1
+    kept = [
+        (match_kind, text)
+        for match_kind, text in found
+        if provider.find_model(text if match_kind == "exact" else f"{text}~") is model
+    ]
+    return kept, inexpressible + len(found) - len(kept)
+
+
+def _alternatives(match: types.MatchLogic) -> Iterator[types.MatchLogic]:
+    if isinstance(match, types.ClauseOr):
+        for clause in match.or_:
+            yield from _alternatives(clause)
+    else:
+        yield match
+
+
+def _periods(model: types.ModelInfo) -> Iterator[dict[str, object]]:
+    """Yield the model's prices, one per token kind, tier and stretch between two price changes.
+
+    A start date is a UTC date, and the last price of the list that has started is in force.
+    """
+    starts = [ALWAYS, *map(_midnight, sorted(_start_dates(model)))]
+    ends = [*starts[1:], None]
+    for start, end in zip(starts, ends, strict=True):
+        for key, value in vars(model.get_prices(start)).items():
+            if key not in KINDS or value is None:
+                continue
+            token_kind, reasoning_mode, unit_size = KINDS[key]
+            for lowest, highest, price in _tiers(value):
+                yield {
+                    "token_kind": token_kind,
+                    "reasoning_mode": reasoning_mode,
+                    "tier_min_input_tokens": lowest,
+                    "tier_max_input_tokens": highest,
+                    "unit_size": unit_size,
+                    "unit_price": price.quantize(PLACES),
+                    "valid_from": start,
+                    "valid_to": end,
+                }
+
+
+def _start_dates(model: types.ModelInfo) -> set[date]:
+    if isinstance(model.prices, types.ModelPrice):
+        return set()
+    return {
+        price.constraint.start_date
+        for price in model.prices
+        if isinstance(price.constraint, types.StartDateConstraint)
+    }
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _tiers(
+    price: Decimal | types.TieredPrices,
+) -> Iterator[tuple[int, int | None, Decimal]]:
+    """Yield (lowest input tokens, first input tokens beyond, price).
+
+    The package applies a tier to requests of more tokens than the tier's start.
+    """
+    if isinstance(price, Decimal):
+        yield 0, None, price
+        return
+    lowest = [0, *(tier.start + 1 for tier in price.tiers)]
+    prices = [price.base, *(tier.price for tier in price.tiers)]
+    yield from zip(lowest, [*lowest[1:], None], prices, strict=True)

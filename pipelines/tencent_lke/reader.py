@@ -1,0 +1,275 @@
+"""Reads LKE: settings, and which models and days its two usage actions are asked for.
+
+Both actions want one ModelName per request: those that ListModel tells of, those of the settings,
+and those ever read before, because a retired model vanishes from the list while its calls are still
+there. The scopes of the call rows are that memory.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import orjson
+import pendulum
+from pendulum import Duration
+
+from pipelines.errors import UsageError
+from pipelines.http import BadResponseError, InvalidRequestError
+from pipelines.pages import to_table
+from pipelines.settings import SourceSettings, load_warehouse, setting
+from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.tencent_lke.client import CloudApi
+from pipelines.tencent_lke.details import CallDetails
+from pipelines.tencent_lke.schema import (
+    APP_CONSTANTS,
+    APPS,
+    APPS_SCHEMA,
+    CALL_DETAIL_CONSTANTS,
+    CALL_DETAILS,
+    CALL_DETAILS_SCHEMA,
+    MODEL_CONSTANTS,
+    MODELS,
+    MODELS_SCHEMA,
+    TOKEN_USAGE,
+    TOKEN_USAGE_CONSTANTS,
+    TOKEN_USAGE_SCHEMA,
+)
+from pipelines.tencent_lke.signing import Tc3Auth
+from pipelines.tencent_lke.usage import TokenUsage
+from pipelines.windows import ONE_DAY, Grid, Window
+
+SERVICE = "lke"
+VERSION = "2023-11-30"
+VENDOR_LIMIT = 20
+"""Requests of one action that the vendor admits in a second."""
+LANGUAGES = ("en-US", "zh-CN")
+APP_TYPES = ("knowledge_qa", "summary", "classifys")
+"""The kinds of application that ListModel can be asked for; only the first is on offer anew."""
+APPS_PER_PAGE = 100
+
+log = logging.getLogger("llm_usage")
+
+
+@dataclass(frozen=True)
+class TencentLkeSettings(SourceSettings):
+    """Settings of one Tencent Cloud account."""
+
+    base_url: str = setting(
+        "the site's host; mainland China: https://lke.tencentcloudapi.com",
+        "https://lke.intl.tencentcloudapi.com",
+    )
+    region: str = setting("the API's region; mainland China: ap-guangzhou", "ap-jakarta")
+    language: str = setting(
+        f"of call types and display names, {' or '.join(LANGUAGES)}; a change splits history",
+        "en-US",
+    )
+    models: list[str] = setting("models to read beside those that ListModel tells of", [])
+    apps: list[str] = setting("AppBizIds of the applications to read; empty for all", [])
+    secret_id: str = setting("SecretId of a cloud API key", secret=True)
+    secret_key: str = setting("its SecretKey", secret=True)
+    token: str = setting("STS token of temporary keys", "", secret=True)
+    look_back: Duration = setting(
+        "how far before the watermark every nightly run reads again: calls are metered late",
+        pendulum.duration(days=1),
+    )
+    requests_per_second: float = setting(
+        f"the pace, never exceeded; the vendor admits {VENDOR_LIMIT} of one action", 18.0
+    )
+
+
+def open_lke(settings: TencentLkeSettings) -> "TencentLke":
+    """Return a reader whose daily totals are those of the reporting time zone."""
+    return TencentLke(settings, load_warehouse().reporting_timezone)
+
+
+class TencentLke:
+    """An open connection to one Tencent Cloud account.
+
+    Args:
+        settings: the account's.
+        timezone: whose days DescribeTokenUsage is asked for.
+
+    Raises:
+        UsageError: a setting that this API cannot serve.
+    """
+
+    def __init__(self, settings: TencentLkeSettings, timezone: str) -> None:
+        _check(settings)
+        self._settings = settings
+        self._timezone = timezone
+        secrets = (settings.secret_id, settings.secret_key, settings.token)
+        self._api = CloudApi(
+            settings.name,
+            settings.base_url,
+            Tc3Auth(settings.secret_id, settings.secret_key, SERVICE, settings.token),
+            version=VERSION,
+            region=settings.region,
+            language=settings.language,
+            # A burst would go beyond what the vendor admits in the second that it falls in.
+            limits=replace(settings.limits, burst=1),
+            secrets=secrets,
+        )
+        self._details = CallDetails(self._api, settings.apps)
+        self._usage = TokenUsage(self._api, settings.apps)
+        self._read_before: Sequence[str] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._api.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._api.requests
+
+    @property
+    def retries(self) -> int:
+        """Requests that repeated a failed one."""
+        return self._api.retries
+
+    def streams(self) -> Sequence[Stream]:
+        """Return `models`, `apps`, `usage_call_details` (the calls) and `token_usage` (totals)."""
+        pace = self._settings.pace()
+        # From local midnights on, so that rows and totals are of the same stretches; and a total
+        # replaces another one only where it begins at the same midnight.
+        slices = Grid(self._settings.slice, self._timezone)
+        days = Grid(ONE_DAY, self._timezone)
+        return (
+            Stream(
+                name="models",
+                schema=MODELS_SCHEMA,
+                write=Write.SNAPSHOT,
+                pace=pace,
+                read=self._read_models,
+                json_columns=tuple(MODELS.json_columns()),
+            ),
+            Stream(
+                name="apps",
+                schema=APPS_SCHEMA,
+                write=Write.SNAPSHOT,
+                pace=pace,
+                read=self._read_apps,
+                json_columns=tuple(APPS.json_columns()),
+            ),
+            Stream(
+                name="usage_call_details",
+                schema=CALL_DETAILS_SCHEMA,
+                write=Write.REPLACE_WINDOW,
+                pace=self._settings.pace(slices=slices, whole=True),
+                read=self._read_details,
+                scopes=self._remember,
+                at="call_time",
+                json_columns=tuple(CALL_DETAILS.json_columns()),
+                account_of=lambda _: None,
+            ),
+            Stream(
+                name="token_usage",
+                schema=TOKEN_USAGE_SCHEMA,
+                write=Write.REPLACE_WINDOW,
+                pace=self._settings.pace(slices=days, whole=True),
+                read=self._read_usage,
+                at="window_start",
+                json_columns=tuple(TOKEN_USAGE.json_columns()),
+                account_of=lambda _: None,
+            ),
+        )
+
+    @cached_property
+    def _model_lists(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for app_type in APP_TYPES:
+            try:
+                found[app_type] = self._api.call("ListModel", {"AppType": app_type})
+            except InvalidRequestError as error:
+                if not found:
+                    raise
+                log.info("%s: ListModel no longer knows %s: %s", self._api.source, app_type, error)
+        return found
+
+    def _remember(self, read_before: Sequence[str]) -> Sequence[str]:
+        self._read_before = read_before
+        return self._models()
+
+    def _models(self) -> Sequence[str]:
+        listed = (
+            model["ModelName"]
+            for body in self._model_lists.values()
+            for model in orjson.loads(body)["Response"].get("List") or ()
+        )
+        return sorted({*self._read_before, *self._settings.models, *listed})
+
+    def _read_models(self, _scope: str, _window: Window, progress: Progress) -> Reading:
+        tables = [
+            to_table(
+                self._api.source,
+                [body],
+                MODELS,
+                self._constants(MODEL_CONSTANTS, asked_app_type=app_type),
+            ).table
+            for app_type, body in self._model_lists.items()
+        ]
+        progress(1, 1)
+        return Reading(tables)
+
+    def _read_apps(self, _scope: str, _window: Window, progress: Progress) -> Reading:
+        bodies: list[bytes] = []
+        read, total = 0, 1
+        while read < total:
+            body = self._api.call(
+                "ListApp", {"PageNumber": len(bodies) + 1, "PageSize": APPS_PER_PAGE}
+            )
+            answer = orjson.loads(body)["Response"]
+            bodies.append(body)
+            read += len(answer.get("List") or ())
+            total = self._app_total(answer.get("Total"))
+            progress(read, total)
+            if not answer.get("List"):
+                break
+        table = to_table(self._api.source, bodies, APPS, self._constants(APP_CONSTANTS)).table
+        return Reading([table], total)
+
+    def _app_total(self, total: object) -> int:
+        # A number in text, as the vendor documents it.
+        if isinstance(total, str | int) and str(total).isdigit():
+            return int(total)
+        raise BadResponseError(self._api.source, f"ListApp has {total!r} for its Total")
+
+    def _read_details(self, model: str, window: Window, progress: Progress) -> Reading:
+        constants = self._constants(CALL_DETAIL_CONSTANTS, scope=model, asked_model=model)
+        return self._details.read(model, window, constants, progress)
+
+    def _read_usage(self, _scope: str, window: Window, progress: Progress) -> Reading:
+        constants = self._constants(TOKEN_USAGE_CONSTANTS)
+        return self._usage.read(self._models(), window, constants, progress)
+
+    def _constants(self, names: Sequence[str], **given: str) -> dict[str, str | None]:
+        settings = self._settings
+        known = {
+            "source_name": settings.name,
+            "scope": "",
+            "base_url": settings.base_url,
+            "region": settings.region,
+            "language": settings.language,
+            "timezone": self._timezone,
+        } | given
+        return {name: known.get(name) for name in names}
+
+
+def _check(settings: TencentLkeSettings) -> None:
+    section = f"[sources.{settings.name}]"
+    problems = []
+    if settings.requests_per_second >= VENDOR_LIMIT:
+        problems.append(
+            f"{section} requests_per_second is {settings.requests_per_second:g}; the vendor "
+            f"admits {VENDOR_LIMIT} requests of one action in a second, so set it below that"
+        )
+    if settings.language not in LANGUAGES:
+        problems.append(
+            f"{section} language is {settings.language!r} and must be {' or '.join(LANGUAGES)}"
+        )
+    if problems:
+        raise UsageError(*problems)

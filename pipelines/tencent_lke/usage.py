@@ -1,0 +1,103 @@
+"""Reads DescribeTokenUsage: what the vendor says that models used in one local day.
+
+The call rows are checked against these totals. Only StatStartTime and StatEndTime are sent: the
+vendor has disabled StartTime and EndTime, and with them alone it would answer for all time.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from pipelines.pages import to_table
+from pipelines.streams import Progress, Reading
+from pipelines.tencent_lke.client import CloudApi
+from pipelines.tencent_lke.schema import TOKEN_USAGE
+from pipelines.windows import Window
+
+SUB_BIZ_TYPES: Mapping[str, Sequence[str]] = {
+    "KnowledgeQA": ("KnowledgeQA",),
+    "KnowledgeSummary": ("KnowledgeSummary",),
+    "Rewrite": ("Rewrite",),
+    # The domestic page writes it large, the international one small.
+    "Embedding": ("Embedding", "embedding"),
+    "FileParse": ("FileParse",),
+    "SearchEngine": ("SearchEngine",),
+    "Concurrency": ("Concurrency",),
+    "KnowledgeCapacity": ("KnowledgeCapacity",),
+}
+"""Our name of each sub-business type, and the vendor's spellings."""
+
+COUNTED = (
+    "ApiCallStats",
+    "TotalTokenUsage",
+    "InputTokenUsage",
+    "OutputTokenUsage",
+    "SearchUsage",
+    "PageUsage",
+    "SplitTokenUsage",
+    "RagSearchUsage",
+    "InternetSearchUsage",
+)
+
+
+class TokenUsage:
+    """Reads windows of totals.
+
+    Args:
+        api: LKE.
+        app_ids: the applications to count; empty for all.
+    """
+
+    def __init__(self, api: CloudApi, app_ids: Sequence[str]) -> None:
+        self._api = api
+        self._app_ids = app_ids
+
+    def read(
+        self,
+        models: Sequence[str],
+        window: Window,
+        constants: dict[str, str | None],
+        progress: Progress,
+    ) -> Reading:
+        """Return for each model one row of everything, its `sub_biz_type` NULL, and one per type.
+
+        Where a model counted nothing at all, its one row says so for every type.
+
+        Raises:
+            SourceError: the vendor could not be read.
+        """
+        asked = [self._parameters(model, window) for model in models]
+        totals = list(self._api.map(self._ask, asked))
+        in_use = [one for one, total in zip(asked, totals, strict=True) if _counts_anything(total)]
+        parts = [(one, kind) for one in in_use for kind in SUB_BIZ_TYPES]
+        rows = totals
+        for row in self._api.map(lambda part: self._ask_kind(*part), parts):
+            rows.append(row)
+            progress(len(rows), len(models) + len(parts))
+        progress(1, 1)
+        parsed = to_table(self._api.source, [orjson.dumps({"rows": rows})], TOKEN_USAGE, constants)
+        return Reading([parsed.table], unknown_fields=parsed.unknown)
+
+    def _ask_kind(self, asked: dict[str, Any], kind: str) -> dict[str, Any]:
+        for spelling in SUB_BIZ_TYPES[kind]:
+            answer = self._ask(asked | {"SubBizType": spelling})
+            if _counts_anything(answer):
+                break
+        return answer | {"SubBizType": kind}
+
+    def _ask(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        body = orjson.loads(self._api.call("DescribeTokenUsage", parameters))
+        return {**body["Response"], "AskedModel": parameters["ModelName"]}
+
+    def _parameters(self, model: str, window: Window) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "ModelName": model,
+            "StatStartTime": window.start.int_timestamp,
+            "StatEndTime": window.end.int_timestamp - 1,
+        }
+        return parameters | ({"AppBizIds": list(self._app_ids)} if self._app_ids else {})
+
+
+def _counts_anything(answer: Mapping[str, Any]) -> bool:
+    return any(answer.get(name) for name in COUNTED)

@@ -1,0 +1,159 @@
+{#- What one call costs at one row of prices, in exact decimals. -#}
+
+{#- Two more CTEs, `billed` and `charged`, for a `with` that has `relation`: calls, each with a row
+    of prices per single token beside it. `charged` adds what each kind of token is billed for, what
+    it costs and, in why_not, what keeps the whole from being known; then charged_cost is NULL.
+
+    Cached and cache-creation tokens are billed at their own price, or as input where none is
+    listed. Reasoning tokens are billed as output; at their own price where one is listed
+    (separate); or, if there are any, all output is (replaces_output). A price per request stands
+    alone or on top of prices per token. A failed call costs what its tokens cost, and no request. -#}
+{% macro charges(relation) -%}
+billed as (
+    select
+        *,
+        request_price is not null
+        and coalesce(input_price, output_price, reasoning_output_price) is null
+            as is_per_request,
+        case when cache_read_price is null then 0
+            else coalesce(cache_read_input_tokens, 0)
+        end as billed_cache_read_tokens,
+        case when cache_creation_price is null then 0
+            else coalesce(cache_creation_input_tokens, 0)
+        end as billed_cache_creation_tokens,
+        -- Nothing is billed for what an unsuccessful call does not report.
+        case when error_type is null then input_tokens else coalesce(input_tokens, 0) end
+            as known_input_tokens,
+        case
+            when error_type is null and output_price is not null then output_tokens
+            else coalesce(output_tokens, 0)
+        end as known_output_tokens,
+        case
+            when reasoning_output_price is null or coalesce(output_tokens, 0) = 0 then 0
+            when reasoning_mode = 'separate' then reasoning_output_tokens
+            when reasoning_output_tokens > 0 then output_tokens
+            when reasoning_output_tokens = 0 then 0
+        end as billed_reasoning_output_tokens
+    from {{ relation }}
+),
+
+counted as (
+    select
+        *,
+        case when is_per_request then 0 else
+            known_input_tokens - billed_cache_read_tokens - billed_cache_creation_tokens
+        end as billed_input_tokens,
+        case when is_per_request then 0 else
+            known_output_tokens - billed_reasoning_output_tokens
+        end as billed_output_tokens,
+        case when error_type is null then 1 else 0 end as billed_requests
+    from billed
+),
+
+explained as (
+    select
+        *,
+        case
+            when is_per_request then null
+            when known_input_tokens is null or known_output_tokens is null
+                then 'tokens_unknown'
+            when billed_reasoning_output_tokens is null then 'reasoning_tokens_unknown'
+            when billed_input_tokens < 0 or billed_output_tokens < 0
+                then 'tokens_contradict_each_other'
+            when billed_input_tokens > 0 and input_price is null then 'input_not_priced'
+            when billed_output_tokens > 0 and output_price is null then 'output_not_priced'
+        end as why_not
+    from counted
+),
+
+charged as (
+    select
+        *,
+        {%- for kind in ['input', 'output', 'cache_read', 'cache_creation',
+            'reasoning_output'] %}
+        billed_{{ kind }}_tokens * coalesce({{ kind }}_price, 0) as {{ kind }}_cost,
+        {%- endfor %}
+        billed_requests * coalesce(request_price, 0) as request_cost,
+        case when why_not is null then
+            cast(
+                billed_input_tokens * coalesce(input_price, 0)
+                + billed_output_tokens * coalesce(output_price, 0)
+                + billed_cache_read_tokens * coalesce(cache_read_price, 0)
+                + billed_cache_creation_tokens * coalesce(cache_creation_price, 0)
+                + billed_reasoning_output_tokens * coalesce(reasoning_output_price, 0)
+                + billed_requests * coalesce(request_price, 0)
+                as decimal(38, 12)
+            )
+        end as charged_cost
+    from explained
+)
+{%- endmacro %}
+
+{#- What a price can be for. -#}
+{% macro price_kinds() -%}
+    {{ return(
+        ['input', 'output', 'cache_read', 'cache_creation', 'reasoning_output', 'request']
+    ) }}
+{%- endmacro %}
+
+{#- An instant in UTC, as text that names it for ever. -#}
+{% macro utc_text(instant) -%}
+    {{ return(adapter.dispatch('utc_text')(instant)) }}
+{%- endmacro %}
+
+{% macro duckdb__utc_text(instant) -%}
+    strftime(timezone('UTC', {{ instant }}), '%Y-%m-%dT%H:%M:%SZ')
+{%- endmacro %}
+
+{#- A member of a JSON object, as text; NULL where it has none. -#}
+{% macro json_text(object, member) -%}
+    {{ return(adapter.dispatch('json_text')(object, member)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_text(object, member) -%}
+    json_extract_string({{ object }}, '$.{{ member }}')
+{%- endmacro %}
+
+{#- Of a group of long price rows: for each kind a price per token and its id. -#}
+{% macro pivoted_prices(relation) -%}
+    {%- for kind in price_kinds() %}
+    max(case when {{ relation }}.token_kind = '{{ kind }}' then price_per_token end)
+        as {{ kind }}_price,
+    max(case when {{ relation }}.token_kind = '{{ kind }}' then price_id end)
+        as {{ kind }}_price_id{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- The columns of a row of prices that `charges` needs. -#}
+{% macro price_columns(relation=none) -%}
+    {%- set prefix = relation ~ "." if relation else "" -%}
+    {{ prefix }}reasoning_mode,
+    {%- for kind in price_kinds() %}
+    {{ prefix }}{{ kind }}_price,
+    {{ prefix }}{{ kind }}_price_id{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- The ids of those prices at which a row of `charges` was billed for anything. -#}
+{% macro billed_price_ids(relation) -%}
+    {%- for kind in price_kinds() %}
+    {%- set count = "billed_requests" if kind == "request" else "billed_" ~ kind ~ "_tokens" %}
+    case
+        when {{ relation }}.cost_derived is not null and {{ relation }}.{{ count }} > 0
+            then {{ relation }}.{{ kind }}_price_id
+    end as {{ kind }}_price_id{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- Whether that many input tokens fall into the tier of a row of prices. -#}
+{% macro is_tier_of(input_tokens, prices) -%}
+    coalesce({{ input_tokens }}, 0) >= {{ prices }}.tier_min_input_tokens
+    and coalesce({{ input_tokens }}, 0)
+    < coalesce({{ prices }}.tier_max_input_tokens, 9223372036854775807)
+{%- endmacro %}
+
+{#- Vendors report at best eight decimals, some through a binary float: a difference up to one unit
+    of the eighth says nothing. -#}
+{% macro is_same_cost(one, other) -%}
+    abs({{ one }} - {{ other }}) <= cast(0.00000001 as decimal(38, 12))
+{%- endmacro %}

@@ -1,0 +1,12 @@
+-- Grain: one row per LLM call, of all vendors.
+-- Key: call_id.
+-- Inputs: the calls of each vendor's staging, one line each.
+with final as (
+    {{ union_of([
+        ref('stg_aiproxy__calls'),
+        ref('stg_alibaba_model_router__calls'),
+        ref('stg_tencent_lke__calls'),
+    ], call_columns()) }}
+)
+
+select * from final

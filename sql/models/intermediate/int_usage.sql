@@ -1,0 +1,103 @@
+-- Grain: one row per call, or per bucket where a source is rolled up from its buckets.
+-- Key: usage_id.
+-- Inputs: the marts calls, call_costs and usage_buckets, the role of each source.
+-- Rule: a source is taken from one of them only, so that no call is there twice.
+with calls as (
+    select * from {{ ref('calls') }}
+),
+
+call_costs as (
+    select * from {{ ref('call_costs') }}
+),
+
+usage_buckets as (
+    select * from {{ ref('usage_buckets') }}
+),
+
+source_roles as (
+    select * from {{ ref('int_source_roles') }}
+),
+
+usage as (
+    select
+        'calls' as rollup_from,
+        calls.call_id as usage_id,
+        calls.call_date as usage_date,
+        calls.source_name,
+        calls.provider_name,
+        calls.account_id,
+        calls.app_name,
+        calls.api_key_name,
+        calls.model,
+        1 as calls,
+        case when calls.error_type is null then 0 else 1 end as errors,
+        calls.input_tokens,
+        calls.output_tokens,
+        calls.total_tokens,
+        calls.cache_read_input_tokens,
+        calls.cache_creation_input_tokens,
+        calls.reasoning_output_tokens,
+        call_costs.cost,
+        call_costs.currency,
+        call_costs.cost_basis
+    from calls
+    inner join call_costs on calls.call_id = call_costs.call_id
+    union all
+    select
+        'usage_buckets' as rollup_from,
+        bucket_id as usage_id,
+        bucket_date as usage_date,
+        source_name,
+        provider_name,
+        account_id,
+        app_name,
+        api_key_name,
+        model,
+        calls,
+        errors,
+        input_tokens,
+        output_tokens,
+        total_tokens,
+        cache_read_input_tokens,
+        cache_creation_input_tokens,
+        reasoning_output_tokens,
+        cost_reported as cost,
+        case when cost_reported is not null then currency end as currency,
+        case when cost_reported is null then 'unpriced' else 'reported' end as cost_basis
+    from usage_buckets
+),
+
+final as (
+    select
+        usage.usage_id,
+        usage.usage_date,
+        usage.source_name,
+        usage.provider_name,
+        usage.account_id,
+        usage.app_name,
+        usage.api_key_name,
+        usage.model,
+        usage.calls,
+        usage.errors,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.total_tokens,
+        usage.cache_read_input_tokens,
+        usage.cache_creation_input_tokens,
+        usage.reasoning_output_tokens,
+        usage.cost,
+        usage.currency,
+        usage.cost_basis,
+        source_roles.counts_in_totals
+    from usage
+    inner join source_roles
+        on
+            usage.source_name = source_roles.source_name
+            and (
+                usage.rollup_from = source_roles.rollup_from
+                -- A bucket of money alone, which the vendor laid to no call that we have.
+                or (usage.calls = 0 and usage.total_tokens is null)
+            )
+)
+
+select * from final

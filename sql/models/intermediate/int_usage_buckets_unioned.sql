@@ -1,0 +1,12 @@
+-- Grain: one row per stretch of time that a vendor reports only in sum, of all vendors.
+-- Key: bucket_id.
+-- Inputs: the buckets of each vendor's staging that has some, one line each.
+with final as (
+    {{ union_of([
+        ref('stg_alibaba_model_router__usage_buckets'),
+        ref('stg_tencent_lke__usage_buckets'),
+        ref('stg_weave__usage_buckets'),
+    ], usage_bucket_columns()) }}
+)
+
+select * from final

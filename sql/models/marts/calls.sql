@@ -1,0 +1,25 @@
+-- Grain: one row per LLM call.
+-- Key: call_id.
+-- Rule: the touched days of a source are replaced whole, the others stay as they are.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_touched_days('call_date') }}",
+) }}
+
+with calls as (
+    select * from {{ ref('int_calls') }}
+),
+
+touched_days as (
+    select * from {{ ref('int_touched_days') }}
+),
+
+final as (
+    select * from calls
+    {% if is_incremental() %}
+        where {{ in_touched_days('call_date') }}
+    {% endif %}
+)
+
+select * from final

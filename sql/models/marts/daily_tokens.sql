@@ -1,0 +1,48 @@
+-- Grain: one row per local day, source, provider, account, app, API key and model.
+-- Key: all of these; one that is not known is NULL.
+-- Rule: sum over sources only where counts_in_totals, or use daily_totals.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_touched_days('usage_date') }}",
+) }}
+
+with usage as (
+    select * from {{ ref('int_usage') }}
+),
+
+touched_days as (
+    select * from {{ ref('int_touched_days') }}
+),
+
+final as (
+    select
+        usage_date,
+        source_name,
+        provider_name,
+        account_id,
+        app_name,
+        api_key_name,
+        model,
+        cast(sum(calls) as bigint) as calls,
+        cast(sum(errors) as bigint) as errors,
+        {{ sum_tokens() }},
+        cast(sum(case when total_tokens is null then calls else 0 end) as bigint)
+            as calls_without_tokens,
+        counts_in_totals
+    from usage
+    {% if is_incremental() %}
+        where {{ in_touched_days('usage_date') }}
+    {% endif %}
+    group by
+        usage_date,
+        source_name,
+        provider_name,
+        account_id,
+        app_name,
+        api_key_name,
+        model,
+        counts_in_totals
+)
+
+select * from final

@@ -1,0 +1,129 @@
+-- Grain: one row per complete local day, source, model and currency, of it or of its baseline.
+-- Key: all of these.
+-- Inputs: what each model cost and did on each day, the baseline of each day.
+-- Rule: volume + mix + cache + price = change, exactly: price takes what the others leave.
+{{ config(materialized='table') }}
+
+with model_days as (
+    select * from {{ ref('int_model_days') }}
+),
+
+baselines as (
+    select * from {{ ref('int_driver_baselines') }}
+),
+
+models as (
+    {%- for day in ['usage_date', 'baseline_date'] %}
+    select
+        baselines.*,
+        model_days.model
+    from baselines
+    inner join model_days
+        on
+            baselines.source_name = model_days.source_name
+            and baselines.currency = model_days.currency
+            and baselines.{{ day }} = model_days.usage_date
+    {{ "union" if not loop.last }}
+    {%- endfor %}
+),
+
+paired as (
+    select
+        models.usage_date,
+        models.source_name,
+        models.model,
+        models.currency,
+        models.baseline_date,
+        models.calls as source_calls,
+        models.baseline_calls as source_baseline_calls,
+        present.input_tokens,
+        present.cached_tokens,
+        present.saving,
+        past.input_tokens as baseline_input_tokens,
+        past.cached_tokens as baseline_cached_tokens,
+        past.saving as baseline_saving,
+        coalesce(present.cost, 0) as cost,
+        coalesce(present.calls, 0) as calls,
+        coalesce(present.tokens, 0) as tokens,
+        coalesce(past.cost, 0) as baseline_cost,
+        coalesce(past.calls, 0) as baseline_calls,
+        coalesce(past.tokens, 0) as baseline_tokens
+    from models
+    left join model_days as present
+        on
+            models.source_name = present.source_name
+            and models.currency = present.currency
+            and models.model is not distinct from present.model
+            and models.usage_date = present.usage_date
+    left join model_days as past
+        on
+            models.source_name = past.source_name
+            and models.currency = past.currency
+            and models.model is not distinct from past.model
+            and models.baseline_date = past.usage_date
+),
+
+sized as (
+    select
+        *,
+        -- Its cost had its calls grown as those of the whole source did, ...
+        case
+            when source_baseline_calls = 0 then cost
+            else {{ proportion(
+                'baseline_cost', 'source_calls', 'nullif(source_baseline_calls, 0)'
+            ) }}
+        end as cost_at_volume,
+        -- ... and had each of its tokens cost what it did then.
+        case
+            when source_baseline_calls = 0 then cost
+            when tokens > 0 and baseline_tokens > 0
+                then {{ proportion(
+                    'baseline_cost', 'tokens', 'nullif(baseline_tokens, 0)'
+                ) }}
+            when baseline_calls > 0
+                then {{ proportion('baseline_cost', 'calls', 'nullif(baseline_calls, 0)') }}
+            else cost
+        end as cost_at_mix,
+        case
+            when source_baseline_calls = 0 or tokens = 0 or baseline_tokens = 0 then 0
+            when baseline_cached_tokens > 0
+                then
+                    {{ proportion(
+                        'baseline_saving', 'input_tokens', 'nullif(baseline_input_tokens, 0)'
+                    ) }}
+                    - {{ proportion(
+                        'baseline_saving', 'cached_tokens', 'nullif(baseline_cached_tokens, 0)'
+                    ) }}
+            when baseline_cached_tokens = 0 then -saving
+        end as cache_effect
+    from paired
+),
+
+final as (
+    select
+        usage_date,
+        source_name,
+        model,
+        currency,
+        baseline_date,
+        cost,
+        calls,
+        tokens,
+        case when baseline_date is not null then baseline_cost end as baseline_cost,
+        case when baseline_date is not null then baseline_calls end as baseline_calls,
+        case when baseline_date is not null then baseline_tokens end as baseline_tokens,
+        case when baseline_date is not null then cost - baseline_cost end as cost_change,
+        case when baseline_date is not null then cost_at_volume - baseline_cost end
+            as volume_effect,
+        case when baseline_date is not null then cost_at_mix - cost_at_volume end
+            as mix_effect,
+        case when baseline_date is not null then coalesce(cache_effect, 0) end
+            as cache_effect,
+        case
+            when baseline_date is not null
+                then cost - cost_at_mix - coalesce(cache_effect, 0)
+        end as price_effect
+    from sized
+)
+
+select * from final

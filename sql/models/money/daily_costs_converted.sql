@@ -1,0 +1,48 @@
+-- Grain: one row per row of daily_costs.
+-- Key: as there.
+-- Rule: without a rate the converted cost is NULL, and its calls are counted as unconverted.
+{{ config(materialized='table') }}
+
+with daily_costs as (
+    select * from {{ ref('daily_costs') }}
+),
+
+daily_exchange_rates as (
+    select * from {{ ref('daily_exchange_rates') }}
+),
+
+final as (
+    select
+        daily_costs.usage_date,
+        daily_costs.source_name,
+        daily_costs.provider_name,
+        daily_costs.account_id,
+        daily_costs.app_name,
+        daily_costs.api_key_name,
+        daily_costs.model,
+        daily_costs.currency,
+        daily_costs.cost,
+        daily_costs.cost_basis,
+        daily_costs.priced_tokens,
+        daily_costs.unpriced_tokens,
+        daily_costs.calls,
+        daily_costs.counts_in_totals,
+        '{{ var("reporting_currency") }}' as reporting_currency,
+        cast(
+            daily_costs.cost * daily_exchange_rates.exchange_rate as decimal(38, 12)
+        ) as cost_in_reporting_currency,
+        daily_exchange_rates.exchange_rate,
+        daily_exchange_rates.rate_valid_on,
+        case
+            when daily_costs.cost is null or daily_exchange_rates.exchange_rate is not null
+                then 0
+            else daily_costs.calls
+        end as unconverted_calls
+    from daily_costs
+    left join daily_exchange_rates
+        on
+            daily_costs.usage_date = daily_exchange_rates.usage_date
+            and daily_costs.currency = daily_exchange_rates.currency
+)
+
+select * from final

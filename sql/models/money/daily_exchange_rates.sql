@@ -1,0 +1,58 @@
+-- Grain: one row per local day and currency in which something cost money.
+-- Key: usage_date, currency.
+-- Rule: the newest rate of that day or before, but not older than rate_max_age days; else NULL.
+{{ config(materialized='table') }}
+
+with daily_costs as (
+    select * from {{ ref('daily_costs') }}
+),
+
+exchange_rates as (
+    select * from {{ ref('exchange_rates') }}
+),
+
+spent as (
+    select distinct
+        usage_date,
+        currency
+    from daily_costs
+    where currency is not null
+),
+
+ranked as (
+    select
+        spent.usage_date,
+        spent.currency,
+        exchange_rates.rate,
+        exchange_rates.valid_on,
+        exchange_rates.source,
+        row_number() over (
+            partition by spent.usage_date, spent.currency
+            order by exchange_rates.valid_on desc
+        ) as recency
+    from spent
+    left join exchange_rates
+        on
+            spent.currency = exchange_rates.base_currency
+            and spent.usage_date >= exchange_rates.valid_on
+            and {{ dbt.dateadd('day', -var('rate_max_age'), 'spent.usage_date') }}
+            <= exchange_rates.valid_on
+),
+
+final as (
+    select
+        usage_date,
+        currency,
+        '{{ var("reporting_currency") }}' as reporting_currency,
+        case
+            when currency = '{{ var("reporting_currency") }}' then cast(1 as decimal(38, 15))
+            else rate
+        end as exchange_rate,
+        case when currency = '{{ var("reporting_currency") }}' then usage_date else valid_on end
+            as rate_valid_on,
+        source as rate_source
+    from ranked
+    where recency = 1
+)
+
+select * from final

@@ -1,0 +1,170 @@
+-- Grain: one row per month, team and currency; what is unpriced has currency NULL.
+-- Key: month, team, currency.
+-- Inputs: the costs that count in totals, the budgets, the outlook on the rest of the month.
+-- Rule: complete days only, up to through_date; a closed month lands where it is.
+{{ config(materialized='table') }}
+
+with team_costs as (
+    select * from {{ ref('team_costs') }}
+),
+
+budgets as (
+    select * from {{ ref('budgets') }}
+),
+
+spending_outlook as (
+    select * from {{ ref('int_spending_outlook') }}
+),
+
+complete_days as (
+    select * from {{ ref('int_complete_days') }}
+),
+
+known as (
+    select max(last_day) as last_day
+    from complete_days
+    where counts_in_totals
+),
+
+counted as (
+    select
+        cast(date_trunc('month', team_costs.usage_date) as date) as month,
+        team_costs.*
+    from team_costs
+    inner join known on team_costs.usage_date <= known.last_day
+    where team_costs.counts_in_totals
+),
+
+months as (
+    select distinct
+        counted.month,
+        least(known.last_day, {{ dbt.last_day('counted.month', 'month') }}) as through_date,
+        {{ dbt.last_day('counted.month', 'month') }} as month_end
+    from counted
+    cross join known
+    union
+    select
+        cast(date_trunc('month', last_day) as date) as month,
+        last_day as through_date,
+        {{ dbt.last_day('last_day', 'month') }} as month_end
+    from known
+    where last_day is not null
+),
+
+spent as (
+    select
+        month,
+        team,
+        currency,
+        cast(sum(cost) as decimal(38, 12)) as cost,
+        cast(sum(priced_tokens) as bigint) as priced_tokens,
+        cast(sum(unpriced_tokens) as bigint) as unpriced_tokens
+    from counted
+    group by
+        month,
+        team,
+        currency
+),
+
+planned as (
+    select
+        months.month,
+        budgets.team,
+        budgets.currency,
+        budgets.amount,
+        row_number() over (
+            partition by months.month, budgets.team, budgets.currency
+            order by budgets.month nulls last
+        ) as preference
+    from months
+    inner join budgets on coalesce(budgets.month, months.month) = months.month
+),
+
+pairs as (
+    select
+        month,
+        team,
+        currency
+    from spent
+    union
+    select
+        month,
+        team,
+        currency
+    from planned
+    union
+    -- Who spent before, and not yet in this month.
+    select
+        months.month,
+        spending_outlook.team,
+        spending_outlook.currency
+    from months
+    cross join spending_outlook
+    where months.through_date < months.month_end and spending_outlook.highest > 0
+),
+
+combined as (
+    select
+        pairs.month,
+        pairs.team,
+        pairs.currency,
+        months.through_date,
+        months.month_end,
+        planned.amount as budget,
+        spending_outlook.expected,
+        spending_outlook.lowest,
+        spending_outlook.highest,
+        coalesce(
+            spent.cost,
+            case when pairs.currency is not null then cast(0 as decimal(38, 12)) end
+        ) as spent,
+        coalesce(spent.priced_tokens, 0) as priced_tokens,
+        coalesce(spent.unpriced_tokens, 0) as unpriced_tokens
+    from pairs
+    inner join months on pairs.month = months.month
+    left join spent
+        on
+            pairs.month = spent.month
+            and pairs.team = spent.team
+            and pairs.currency is not distinct from spent.currency
+    left join planned
+        on
+            pairs.month = planned.month
+            and pairs.team = planned.team
+            and pairs.currency = planned.currency
+            and planned.preference = 1
+    left join spending_outlook
+        on
+            pairs.team = spending_outlook.team
+            and pairs.currency = spending_outlook.currency
+            and months.through_date < months.month_end
+),
+
+final as (
+    select
+        month,
+        team,
+        currency,
+        through_date,
+        {{ dbt.datediff('month', 'through_date', 'day') }} + 1 as days_elapsed,
+        {{ dbt.datediff('through_date', 'month_end', 'day') }} as days_remaining,
+        spent,
+        budget,
+        cast(
+            {{ proportion('spent', 100, 'cast(nullif(budget, 0) * 100 as bigint)') }}
+            as decimal(18, 6)
+        ) as budget_share,
+        {%- for landing, rest in {
+            'expected_landing': 'expected',
+            'lowest_landing': 'lowest',
+            'highest_landing': 'highest',
+        }.items() %}
+        case when through_date < month_end then spent + {{ rest }} else spent end
+            as {{ landing }},
+        {%- endfor %}
+        priced_tokens,
+        unpriced_tokens
+    from combined
+)
+
+select * from final

@@ -1,0 +1,35 @@
+-- Grain: one row per source, local day, model, currency and reason.
+-- Key: all of these.
+-- Inputs: the calls whose vendor says what they cost.
+-- Rule: variance is derived less reported; NULL where the two cannot be compared.
+{{ config(materialized='table') }}
+
+with call_costs as (
+    select * from {{ ref('call_costs') }}
+),
+
+final as (
+    select
+        source_name,
+        call_date as usage_date,
+        model,
+        currency_reported as currency,
+        variance_reason as reason,
+        count(*) as calls,
+        cast(sum(cost_reported) as decimal(38, 12)) as cost_reported,
+        cast(
+            sum(case when cost_variance is not null then cost_derived end)
+            as decimal(38, 12)
+        ) as cost_derived,
+        cast(sum(cost_variance) as decimal(38, 12)) as cost_variance
+    from call_costs
+    where variance_reason is not null
+    group by
+        source_name,
+        call_date,
+        model,
+        currency_reported,
+        variance_reason
+)
+
+select * from final

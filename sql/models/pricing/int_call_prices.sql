@@ -1,0 +1,134 @@
+-- Grain: one row per call, with the prices of its instant and tier.
+-- Key: call_id.
+-- Inputs: the calls, the prices of the models called, money without a call.
+-- Rule: its start picks the price of a call, its input tokens the tier of all of it.
+{{ config(schema='intermediate') }}
+
+with calls as (
+    select * from {{ ref('calls') }}
+),
+
+price_providers as (
+    select * from {{ ref('price_providers') }}
+),
+
+model_prices as (
+    select * from {{ ref('int_model_prices') }}
+),
+
+usage_buckets as (
+    select * from {{ ref('usage_buckets') }}
+),
+
+-- A vendor's charge for calls that it does not name: any of that day and model may be it.
+charged_apart as (
+    select distinct
+        source_name,
+        bucket_date,
+        model
+    from usage_buckets
+    where
+        calls = 0
+        and total_tokens is null
+        and cost_reported is not null
+),
+
+listed_models as (
+    select distinct
+        provider,
+        region,
+        model
+    from model_prices
+),
+
+located as (
+    select
+        calls.call_id,
+        calls.call_date,
+        calls.source_name,
+        calls.model,
+        calls.error_type,
+        calls.input_tokens,
+        calls.output_tokens,
+        calls.total_tokens,
+        calls.cache_read_input_tokens,
+        calls.cache_creation_input_tokens,
+        calls.reasoning_output_tokens,
+        calls.cost_reported,
+        calls.currency as currency_reported,
+        calls.cost_kind as cost_kind_reported,
+        calls.attributes,
+        calls.is_settled,
+        coalesce(
+            lower({{ json_text('calls.attributes', 'service_tier') }}), 'default'
+        ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,
+        coalesce(calls.called_at, calls.finished_at) as priced_at,
+        price_providers.price_provider,
+        price_providers.price_region
+    from calls
+    left join price_providers
+        on
+            calls.vendor = price_providers.vendor
+            and calls.provider_name = price_providers.provider_name
+),
+
+priced as (
+    select
+        located.*,
+        listed_models.model is not null as is_listed,
+        charged_apart.model is not null
+        and located.cost_reported is null as is_charged_apart,
+        model_prices.catalogue,
+        model_prices.valid_from,
+        model_prices.tier_min_input_tokens,
+        model_prices.currency as currency_listed,
+        {{ price_columns('model_prices') }}
+    from located
+    left join listed_models
+        on
+            located.price_provider = listed_models.provider
+            and located.price_region = listed_models.region
+            and located.model = listed_models.model
+    left join charged_apart
+        on
+            located.source_name = charged_apart.source_name
+            and located.call_date = charged_apart.bucket_date
+            and located.model = charged_apart.model
+    left join model_prices
+        on
+            located.price_provider = model_prices.provider
+            and located.price_region = model_prices.region
+            and located.model = model_prices.model
+            and located.priced_at >= model_prices.valid_from
+            and located.priced_at
+            < coalesce(model_prices.valid_to, cast('infinity' as timestamptz))
+            and {{ is_tier_of('located.input_tokens', 'model_prices') }}
+),
+
+{{ charges('priced') }},
+
+reasoned as (
+    select
+        *,
+        case
+            when not is_settled then 'unsettled'
+            when is_charged_apart then 'charged_apart'
+            when price_provider is null then 'provider_not_mapped'
+            when model is null then 'model_unknown'
+            when not is_listed then 'model_not_listed'
+            when catalogue is null then 'model_not_listed_at_that_time'
+            when not is_standard_tier then 'service_tier_not_listed'
+            else why_not
+        end as reason_unpriced
+    from charged
+),
+
+final as (
+    select
+        *,
+        case when reason_unpriced is null then charged_cost end as cost_derived,
+        case when reason_unpriced is null then currency_listed end as currency_derived
+    from reasoned
+)
+
+select * from final

@@ -1,0 +1,120 @@
+-- Grain: one row per model that was called, per time and tier in which its prices stay.
+-- Key: provider, region, model, valid_from, tier_min_input_tokens.
+-- Inputs: the models of all calls, the price sheets of their provider and no other.
+-- Rule: own beats list beats genai; then exact beats prefix, and the longest prefix wins.
+{{ config(materialized='table', schema='intermediate') }}
+
+with calls as (
+    select * from {{ ref('calls') }}
+),
+
+price_providers as (
+    select * from {{ ref('price_providers') }}
+),
+
+price_sheets as (
+    select * from {{ ref('int_price_sheets') }}
+),
+
+models as (
+    select distinct
+        price_providers.price_provider as provider,
+        price_providers.price_region as region,
+        calls.model
+    from calls
+    inner join price_providers
+        on
+            calls.vendor = price_providers.vendor
+            and calls.provider_name = price_providers.provider_name
+    where calls.model is not null
+),
+
+candidates as (
+    select
+        models.model,
+        price_sheets.*
+    from models
+    inner join price_sheets
+        on
+            models.provider = price_sheets.provider
+            and models.region = price_sheets.region
+            and (
+                lower(models.model) = price_sheets.pattern
+                or (
+                    price_sheets.match_kind = 'prefix'
+                    and substring(lower(models.model), 1, length(price_sheets.pattern))
+                    = price_sheets.pattern
+                )
+            )
+),
+
+instants as (
+    select
+        provider,
+        region,
+        model,
+        valid_from as instant
+    from candidates
+    union distinct
+    select
+        provider,
+        region,
+        model,
+        valid_to as instant
+    from candidates
+    where valid_to is not null
+),
+
+periods as (
+    select
+        *,
+        lead(instant) over (partition by provider, region, model order by instant)
+            as next_instant
+    from instants
+),
+
+ranked as (
+    select
+        periods.instant,
+        periods.next_instant,
+        candidates.*,
+        rank() over (
+            partition by
+                periods.provider,
+                periods.region,
+                periods.model,
+                periods.instant
+            order by
+                candidates.precedence,
+                candidates.match_kind,
+                length(candidates.pattern) desc
+        ) as preference
+    from periods
+    inner join candidates
+        on
+            periods.provider = candidates.provider
+            and periods.region = candidates.region
+            and periods.model = candidates.model
+            and periods.instant >= candidates.valid_from
+            and (candidates.valid_to is null or periods.instant < candidates.valid_to)
+),
+
+final as (
+    select
+        provider,
+        region,
+        model,
+        catalogue,
+        match_kind,
+        pattern,
+        instant as valid_from,
+        next_instant as valid_to,
+        tier_min_input_tokens,
+        tier_max_input_tokens,
+        currency,
+        {{ price_columns() }}
+    from ranked
+    where preference = 1
+)
+
+select * from final

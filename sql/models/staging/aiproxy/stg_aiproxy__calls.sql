@@ -1,0 +1,116 @@
+-- Grain: one row per request that reached an upstream, with its final result.
+-- Key: call_id.
+-- Inputs: the log rows, the present channels, the operations of the modes.
+-- Rule: the server leaves out zeros, so absent means 0, but not in a pending job.
+with raw_logs as (
+    select * from {{ source('aiproxy', 'logs') }}
+),
+
+channels as (
+    select * from {{ ref('stg_aiproxy__channels') }}
+),
+
+modes as (
+    select * from {{ ref('aiproxy_modes') }}
+),
+
+classified as (
+    select
+        *,
+        coalesce(async_usage_status, 0) <> 1 as is_settled,
+        coalesce(code between 200 and 299, false) as is_success,
+        coalesce(
+            price_input_price,
+            price_image_input_price,
+            price_audio_input_price,
+            price_video_input_price,
+            price_output_price,
+            price_image_output_price,
+            price_audio_output_price,
+            price_thinking_mode_output_price,
+            price_cached_price,
+            price_cache_creation_price,
+            price_web_search_price,
+            price_per_request_price
+        ) is not null as is_priced
+    from raw_logs
+),
+
+logs as (
+    select
+        *,
+        case
+            when not is_settled then null
+            when used_amount is not null then used_amount
+            -- Nobody gave the model a price: its cost is not known, it is not 0.
+            when not is_priced and (is_success or usage_total_tokens > 0) then null
+            else 0
+        end as cost_reported
+    from classified
+),
+
+final as (
+    select
+        logs.source_name || ':' || logs.id as call_id,
+        'aiproxy' as vendor,
+        logs.source_name,
+        coalesce(channels.provider_name, 'aiproxy') as provider_name,
+        nullif(logs.group_id, '') as account_id,
+        cast(null as varchar) as app_name,
+        nullif(logs.token_name, '') as api_key_name,
+        modes.operation_name,
+        nullif(logs.model, '') as request_model,
+        cast(null as varchar) as response_model,
+        logs.request_at as called_at,
+        logs.created_at as finished_at,
+        nullif(logs.code, 0) as status_code,
+        case
+            when logs.is_success then null
+            when coalesce(logs.code, 0) = 0 then '_OTHER'
+            else cast(logs.code as varchar)
+        end as error_type,
+        case when logs.is_settled then coalesce(logs.usage_input_tokens, 0) end
+            as input_tokens,
+        case when logs.is_settled then coalesce(logs.usage_output_tokens, 0) end
+            as output_tokens,
+        case when logs.is_settled then coalesce(logs.usage_total_tokens, 0) end
+            as total_tokens,
+        case when logs.is_settled then coalesce(logs.usage_cached_tokens, 0) end
+            as cache_read_input_tokens,
+        case when logs.is_settled then coalesce(logs.usage_cache_creation_tokens, 0) end
+            as cache_creation_input_tokens,
+        case when logs.is_settled then coalesce(logs.usage_reasoning_tokens, 0) end
+            as reasoning_output_tokens,
+        1 + coalesce(logs.retry_times, 0) as request_count,
+        {{ milliseconds_between('logs.request_at', 'logs.created_at') }} as latency_ms,
+        nullif(logs.ttfb_milliseconds, 0) as time_to_first_chunk_ms,
+        nullif(logs.upstream_id, '') as response_id,
+        cast(null as varchar) as conversation_id,
+        cast(null as varchar) as region,
+        logs.cost_reported,
+        case when logs.cost_reported is not null then logs.currency end as currency,
+        case when logs.cost_reported is not null then 'gateway_computed' end
+            as cost_kind,
+        logs.is_settled,
+        {{ json_attributes({
+            'request_id': "nullif(logs.request_id, '')",
+            'endpoint': 'logs.endpoint',
+            'mode': 'logs.mode',
+            'channel': 'logs.channel',
+            'channel_name': 'channels.channel_name',
+            'service_tier': 'coalesce(logs.usage_context_service_tier, logs.service_tier)',
+            'web_search_count': 'logs.usage_web_search_count',
+            'async_usage_status': 'logs.async_usage_status',
+            'user': 'logs.user_id',
+            'metadata': 'cast(logs.metadata as json)',
+        }) }} as attributes,
+        logs._dlt_load_id as load_id
+    from logs
+    left join channels
+        on
+            logs.source_name = channels.source_name
+            and logs.channel = channels.channel_id
+    left join modes on logs.mode = modes.mode
+)
+
+select * from final

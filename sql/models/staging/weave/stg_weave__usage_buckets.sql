@@ -1,0 +1,79 @@
+-- Grain: one row per hour (or quarter of one), project and model in which a call began.
+-- Key: bucket_id.
+-- Inputs: Weave's usage buckets, read of trace roots only.
+-- Rule: the server says 0 where it has no price; 0 for used tokens is not known.
+with usage_buckets as (
+    select * from {{ source('weave', 'usage_buckets') }}
+),
+
+-- Sums come as floats of whole tokens.
+tokens as (
+    select
+        *,
+        cast(round(sum_input_tokens) as bigint) as input_tokens,
+        cast(round(sum_output_tokens) as bigint) as output_tokens,
+        cast(round(sum_total_tokens) as bigint) as logged_total_tokens,
+        cast(round(sum_cache_read_input_tokens) as bigint) as cache_read_input_tokens,
+        cast(round(sum_cache_creation_input_tokens) as bigint)
+            as cache_creation_input_tokens,
+        lower(model) as model_key
+    from usage_buckets
+),
+
+costs as (
+    select
+        *,
+        -- Clients of some providers log no total.
+        greatest(logged_total_tokens, input_tokens + output_tokens) as total_tokens,
+        case
+            when
+                sum_total_cost <> 0
+                or logged_total_tokens + input_tokens + output_tokens = 0
+                then cast(sum_total_cost as decimal(38, 12))
+        end as cost_reported
+    from tokens
+),
+
+final as (
+    select
+        source_name || ':' || scope || ':' || bucket_start_raw || ':'
+        || coalesce(model, '') as bucket_id,
+        'weave' as vendor,
+        source_name,
+        case
+            -- Open weights, which many providers run.
+            when model_key like 'gpt-oss%' then null
+            when
+                model_key like 'gpt-%'
+                or model_key like 'chatgpt-%'
+                or model_key in ('o1', 'o3')
+                or model_key like 'o1-%'
+                or model_key like 'o3-%'
+                or model_key like 'o4-%'
+                then 'openai'
+            when model_key like 'claude-%' then 'anthropic'
+            when model_key like 'gemini-%' then 'gcp.gemini'
+        end as provider_name,
+        scope as account_id,
+        null as app_name,
+        null as api_key_name,
+        nullif(model, '') as request_model,
+        null as response_model,
+        bucket_start,
+        bucket_end,
+        bucket_count as calls,
+        null as errors,
+        input_tokens,
+        output_tokens,
+        total_tokens,
+        cache_read_input_tokens,
+        cache_creation_input_tokens,
+        null as reasoning_output_tokens,
+        cost_reported,
+        case when cost_reported is not null then 'USD' end as currency,
+        case when cost_reported is not null then 'list_estimate' end as cost_kind,
+        _dlt_load_id as load_id
+    from costs
+)
+
+select * from final

@@ -1,0 +1,36 @@
+-- Incremental days neither lose nor double a call: calls agrees with staging, day by day.
+with staged as (
+    select
+        source_name,
+        call_date,
+        count(*) as calls,
+        sum(total_tokens) as total_tokens,
+        sum(cost_reported) as cost
+    from {{ ref('int_calls') }}
+    group by source_name, call_date
+),
+
+built as (
+    select
+        source_name,
+        call_date,
+        count(*) as calls,
+        sum(total_tokens) as total_tokens,
+        sum(cost_reported) as cost
+    from {{ ref('calls') }}
+    group by source_name, call_date
+),
+
+final as (
+    select * from staged
+    except
+    select * from built
+    union all
+    (
+        select * from built
+        except
+        select * from staged
+    )
+)
+
+select * from final

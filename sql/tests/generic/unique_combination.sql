@@ -1,0 +1,9 @@
+{#- No two rows have the same values in `columns`; two NULLs are the same value. -#}
+{% test unique_combination(model, columns) %}
+
+    select {{ columns | join(', ') }}
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
+
+{% endtest %}

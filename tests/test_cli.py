@@ -1,0 +1,186 @@
+"""The command line, as a person and a scheduler meet it: exit codes, one-line errors, a night."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.simulator import Fault, Personality, Simulator, World
+
+COMMAND = [sys.executable, "-c", "from pipelines.cli import app; app()"]
+
+
+class Shell:
+    """Runs `llm-usage` in a project folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / ".dlt").mkdir(parents=True)
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if "__" not in name}
+        self.env = {**kept, "DLT_PROJECT_DIR": str(folder), "COLUMNS": "200"}
+
+    def set(self, **variables: str) -> None:
+        self.env.update(variables)
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments], env=self.env, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def night(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Personality, Shell, subprocess.CompletedProcess[str]]]:
+    """One night of a small AI Proxy, loaded, modelled, tested and published."""
+    shell = Shell(tmp_path_factory.mktemp("night") / "project")
+    with Simulator(World(days=2, rows_per_day=240), ["aiproxy"]) as simulator:
+        proxy = simulator["aiproxy"]
+        shell.set(
+            SOURCES__AIPROXY__BASE_URL=proxy.settings["base_url"],
+            SOURCES__AIPROXY__ADMIN_KEY=proxy.settings["admin_key"],
+            SOURCES__AIPROXY__START="P2D",
+            SOURCES__AIPROXY__ATTEMPTS="1",
+            WAREHOUSE__REPORTING_TIMEZONE="Asia/Shanghai",
+        )
+        yield proxy, shell, shell("nightly")
+
+
+Night = tuple[Personality, Shell, subprocess.CompletedProcess[str]]
+
+
+def test_a_night_ends_with_a_published_file(night: Night) -> None:
+    proxy, shell, done = night
+    assert (done.returncode, "all passed" in done.stdout) == (0, True), done.stderr
+    with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
+        found = published.execute(
+            "select sum(calls), sum(input_tokens) from daily_tokens"
+        ).fetchone()
+        loaded = published.execute("select count(*), sum(input_tokens) from calls").fetchone()
+    assert found == loaded
+    assert found is not None
+    assert abs(found[0] - len(proxy.data.rows())) < 20
+
+
+def test_everything_written_is_in_the_data_folder(night: Night) -> None:
+    _, shell, _ = night
+    assert sorted(one.name for one in shell.folder.iterdir()) == [".dlt", "data"]
+
+
+def test_query_prints_rows_and_refuses_bad_sql(night: Night) -> None:
+    _, shell, _ = night
+    good = shell("query", "select count(*) as n from calls")
+    bad = shell("query", "select nothing from nowhere")
+    assert (good.returncode, "│" in good.stdout) == (0, True)
+    assert (bad.returncode, "nowhere" in bad.stderr) == (2, True)
+
+
+def test_status_names_each_stream(night: Night) -> None:
+    _, shell, _ = night
+    done = shell("status")
+    assert (done.returncode, "logs" in done.stdout) == (0, True)
+
+
+def test_a_second_night_is_incremental(night: Night) -> None:
+    _, shell, _ = night
+    done = shell("nightly")
+    assert (done.returncode, "incremental" in done.stdout) == (0, True)
+
+
+def test_a_source_that_fails_is_named_and_the_old_rows_stay(night: Night) -> None:
+    proxy, shell, _ = night
+    proxy.world.faults.append(Fault("status", path="/api/channels"))
+    done = shell("nightly")
+    assert done.returncode == 1
+    assert "failed aiproxy" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
+        assert published.execute("select count(*) > 0 from calls").fetchone() == (True,)
+
+
+def test_a_failing_test_keeps_the_published_file(night: Night) -> None:
+    _, shell, _ = night
+    published = shell.folder / "data/llm_usage.duckdb"
+    before = published.stat().st_ino
+    with duckdb.connect(str(shell.folder / "data/warehouse.duckdb")) as private:
+        private.execute("insert into main.calls from main.calls limit 1")
+    done = shell("publish")
+    assert (done.returncode, "failed" in done.stdout) == (1, True)
+    assert published.stat().st_ino == before
+    # Rebuilding the days mends what was tampered with.
+    with duckdb.connect(str(shell.folder / "data/warehouse.duckdb")) as private:
+        private.execute("delete from main.calls")
+        private.execute("delete from transform_state.processed_slices")
+    assert shell("transform").returncode == 0
+    assert shell("publish").returncode == 0
+
+
+def test_a_backfill_of_a_local_day(night: Night) -> None:
+    _, shell, _ = night
+    done = shell("backfill", "--from", "2026-01-01", "--to", "2026-01-02")
+    assert (done.returncode, "logs" in done.stdout) == (0, True)
+
+
+def test_a_warehouse_held_by_another_program_is_named(night: Night) -> None:
+    _, shell, _ = night
+    with duckdb.connect(str(shell.folder / "data/warehouse.duckdb")):
+        done = shell("nightly")
+    assert done.returncode == 1
+    assert "is open in another program" in done.stderr
+    assert str(os.getpid()) in done.stderr
+
+
+def test_no_source_lists_what_is_missing(shell: Shell) -> None:
+    done = shell("nightly")
+    assert done.returncode == 2
+    assert "[sources.aiproxy] base_url is missing" in done.stderr
+    assert "[sources.aiproxy] admin_key is missing" in done.stderr
+    assert not (shell.folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["backfill", "--from", "2026-11-02", "--to", "2026-11-01"], "is not before"),
+        (["backfill", "--from", "soon", "--to", "2026-11-01"], "'soon' is not an instant"),
+        (["nightly", "--source", "openai"], "unknown source 'openai'"),
+        (["nightly", "--until", "2126-01-01"], "no source is configured"),
+        (["nightlyy"], "No such command"),
+        (["query", "select 1"], "llm-usage nightly"),
+        (["status"], "llm-usage nightly"),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_a_line(
+    shell: Shell, arguments: list[str], words: str
+) -> None:
+    done = shell(*arguments)
+    assert done.returncode == (1 if arguments[0] in ("query", "status") else 2)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_time_zone_is_refused(shell: Shell) -> None:
+    shell.set(WAREHOUSE__REPORTING_TIMEZONE="Mars/Olympus")
+    done = shell("nightly")
+    assert (done.returncode, "'Mars/Olympus' is not an IANA time zone" in done.stderr) == (2, True)
+
+
+def test_real_and_simulated_rows_never_mix(shell: Shell) -> None:
+    (shell.folder / "data").mkdir()
+    (shell.folder / "data/DEMO").touch()
+    shell.set(SOURCES__AIPROXY__BASE_URL="http://127.0.0.1:1/api", SOURCES__AIPROXY__ADMIN_KEY="x")
+    done = shell("nightly")
+    assert (done.returncode, "make clean" in done.stderr) == (2, True)
+    (shell.folder / "data/DEMO").unlink()
+    duckdb.connect(str(shell.folder / "data/warehouse.duckdb")).close()
+    done = shell("demo")
+    assert (done.returncode, "holds real rows" in done.stderr) == (2, True)
