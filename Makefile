@@ -47,4 +47,4 @@ clean: ## Remove everything that loads wrote: the whole data folder
 
 lock: $(READY) ## Resolve the lock anew, for every supported Python at once
 	$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q -o requirements.lock

@@ -3,8 +3,8 @@
 -- Rule: the touched days of a source are replaced whole, the others stay as they are.
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook="{{ delete_touched_days('call_date') }}",
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'call_date'],
 ) }}
 
 with calls as (

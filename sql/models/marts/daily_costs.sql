@@ -3,8 +3,8 @@
 -- Rule: a row is priced or it is not: cost and currency are NULL where basis is unpriced.
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook="{{ delete_touched_days('usage_date') }}",
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'usage_date'],
 ) }}
 
 with usage as (

@@ -3,8 +3,8 @@
 -- Rule: sum over sources only where counts_in_totals, or use daily_totals.
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook="{{ delete_touched_days('usage_date') }}",
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'usage_date'],
 ) }}
 
 with usage as (

@@ -3,8 +3,8 @@
 -- Rule: the one place where sources are summed, and only those that count in totals.
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook="{{ delete_touched_days('usage_date', every_source=true) }}",
+    incremental_strategy='touched_days',
+    unique_key=['usage_date'],
 ) }}
 
 with usage as (
