@@ -183,6 +183,7 @@ def rates(
             f"{loaded.rates:,} rates of {loaded.first_day} to {loaded.last_day}, "
             f"{loaded.changed:,} of them new or changed; the next transform converts with them",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -196,10 +197,16 @@ def status() -> None:
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="One SQL query over the published tables.")],
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="See the daily tables as they were published at this instant."),
+    ] = None,
 ) -> None:
     """Ask the published file; it can be asked at any time, also while a load runs."""
     with _told():
-        report.query(load_warehouse(), sql)
+        warehouse = load_warehouse()
+        zone = warehouse.reporting_timezone
+        report.query(warehouse, sql, parse_instant(as_of, zone) if as_of else None)
 
 
 @app.command()

@@ -13,6 +13,9 @@ from pipelines.settings import WarehouseSettings, demo_mark
 
 DAYS = 14
 
+LIAR = "tencent_lke"
+"""The vendor whose own totals are wrong in the demo, on purpose: one red line of reconciliation."""
+
 SETTINGS = {"start": f"P{DAYS}D", "slice": "P7D", "concurrency": 8}
 """What the demo sets for every source: a few large slices, because a slice costs half a second."""
 
@@ -40,7 +43,7 @@ def demo_settings() -> Iterator[None]:
     Raises:
         RunError: the simulator did not start.
     """
-    command = [sys.executable, "-m", "pipelines.simulator", "--days", str(DAYS)]
+    command = [sys.executable, "-m", "pipelines.simulator", "--days", str(DAYS), "--lie", LIAR]
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -2,7 +2,7 @@
 
 The marts are copied as plain tables into a new file beside the old one, compared with the
 warehouse, and swapped in with one rename: a reader keeps the file it has open, the next one to
-connect sees the new day.
+connect sees the new day. The new file also remembers what the files before it said.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import RunError
+from pipelines.history import remember
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
 
@@ -22,17 +23,24 @@ READABLE_FROM = "v1.4.0"
 
 @dataclass(frozen=True)
 class Published:
-    """The file that was swapped in, with its rows by table."""
+    """The file that was swapped in.
+
+    Attributes:
+        path: where it is.
+        rows: the rows of each table copied.
+        restated: how many days that were complete when published before changed, by cause.
+    """
 
     path: Path
     rows: dict[str, int]
+    restated: dict[str, int]
 
 
 def publish(warehouse: WarehouseSettings) -> Published:
     """Copy every table of schema `main` into the published file and swap it in.
 
-    The file before it is kept beside it as `<name>.previous.duckdb`. The caller has made sure that
-    the data tests passed.
+    The file before it is kept beside it as `<name>.previous.duckdb`, and its memory is taken over.
+    The caller has made sure that the data tests passed.
 
     Raises:
         RunError: there is nothing to publish, or the copy does not equal the warehouse. The
@@ -43,14 +51,19 @@ def publish(warehouse: WarehouseSettings) -> Published:
     fresh = target.with_name(f".{target.name}.new")
     for leftover in (fresh, _wal(fresh)):
         leftover.unlink(missing_ok=True)
+    # Nobody writes the published file: a log beside it is stale, and would be replayed.
+    _wal(target).unlink(missing_ok=True)
+    earlier = next((path for path in (target, _previous(target)) if path.exists()), None)
     with connect(warehouse) as connection:
         try:
             rows = _copy(connection, fresh)
+            restated = remember(connection, rows.keys(), earlier)
+            connection.execute("detach published")
         except duckdb.Error as error:
             fresh.unlink(missing_ok=True)
             raise RunError(f"publishing failed: {str(error).splitlines()[0]}") from error
     _swap(fresh, target)
-    return Published(target, rows)
+    return Published(target, rows, restated)
 
 
 def published_at(warehouse: WarehouseSettings) -> datetime | None:
@@ -82,7 +95,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, fresh: Path) -> dict[str, int]:
                 f"the published copy of {name} differs from the warehouse; nothing was swapped"
             )
         rows[name] = ours[0]
-    connection.execute("detach published")
     return rows
 
 
@@ -100,18 +112,19 @@ def _swap(fresh: Path, target: Path) -> None:
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
     fresh.chmod(0o444)
-    # A stale write-ahead log would be replayed into the new file.
-    _wal(target).unlink(missing_ok=True)
     if target.exists():
-        previous = target.with_name(f"{target.stem}.previous{target.suffix}")
-        previous.unlink(missing_ok=True)
-        os.link(target, previous)
+        _previous(target).unlink(missing_ok=True)
+        os.link(target, _previous(target))
     fresh.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.previous{target.suffix}")
 
 
 def _wal(path: Path) -> Path:

@@ -3,13 +3,17 @@
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.demo import LIAR
 from pipelines.errors import RunError, UsageError
+from pipelines.history import go_back
 from pipelines.nightly import Night
 from pipelines.publish import Published, published_at
 from pipelines.runner import SourceOutcome
@@ -46,6 +50,17 @@ LAST_WEEK = """
 """
 
 
+DIFFERING = """
+    select source_name, pair, usage_date, coalesce(model, 'all models') as model, measure,
+        detail_value, control_value, difference, reason
+    from reconciliation
+    where verdict = 'differs'
+    order by usage_date desc, source_name, pair, model, measure
+"""
+
+SHOWN_DIFFERENCES = 20
+
+
 def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say what a night brought, what failed, and where the results are."""
     _loads(console, done.loads)
@@ -57,6 +72,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
         models(console, done.models)
     if done.published:
         _last_week(console, warehouse)
+        reconciliation(console, warehouse)
         published(console, done.published)
         _next(console, warehouse)
     elif done.models:
@@ -79,6 +95,41 @@ def models(console: Console, outcome: Outcome) -> None:
 def published(console: Console, file: Published) -> None:
     """Say what was swapped in."""
     console.print(f"published: {file.path}, {len(file.rows)} tables", highlight=False)
+    for cause, days in file.restated.items():
+        console.print(
+            f"[yellow]restated[/]: {days} closed {'day' if days == 1 else 'days'} ({cause}), "
+            "see `restatements`",
+            highlight=False,
+        )
+
+
+def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
+    """Say whether the vendors' own totals agree with our rows, and name each that does not.
+
+    A difference is a fact to show: it keeps nothing from being published.
+    """
+    with _published(warehouse) as connection:
+        agreeing, differing = connection.execute(
+            "select count(*) filter (verdict = 'agrees'), count(*) filter (verdict = 'differs') "
+            "from reconciliation"
+        ).fetchall()[0]
+        lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
+    verdict = f"[red]{differing:,} differ[/]" if differing else "[green]all agree[/]"
+    console.print(f"reconciliation: {agreeing + differing:,} totals compared, {verdict}")
+    is_demo = demo_mark(warehouse).exists()
+    for source, pair, day, model, measure, ours, theirs, difference, reason in lines:
+        why = (
+            f"{reason}; the simulator lied here on purpose"
+            if is_demo and source == LIAR
+            else reason
+        )
+        console.print(
+            f"  [red]differs[/] {source} {day} {model}: {measure} {_plain(ours)}, the vendor's own "
+            f"total says {_plain(theirs)} ({_plain(difference, '+')}; {pair}; {why})",
+            highlight=False,
+        )
+    if differing > len(lines):
+        console.print("  and more: select * from reconciliation where verdict = 'differs'")
 
 
 def status(console: Console, warehouse: WarehouseSettings) -> None:
@@ -93,15 +144,22 @@ def status(console: Console, warehouse: WarehouseSettings) -> None:
     console.print(f"published {published_at(warehouse):%Y-%m-%d %H:%M} UTC", highlight=False)
 
 
-def query(warehouse: WarehouseSettings, sql: str) -> None:
+def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None) -> None:
     """Print the result of a query on the published file, its times in the reporting zone.
+
+    Args:
+        warehouse: whose published file.
+        sql: the query.
+        as_of: see the daily tables as they were published at this instant, not as they are.
 
     Raises:
         RunError: nothing was published yet.
-        UsageError: the SQL cannot be run.
+        UsageError: the SQL cannot be run, or what was published then is not known.
     """
     with _published(warehouse) as connection:
         try:
+            if as_of:
+                go_back(connection, as_of, sql)
             found = connection.sql(sql)
             if found is not None:
                 width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
@@ -160,6 +218,14 @@ def _print_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
         # A log has no width; a squeezed table would cut names.
         console.width = max(console.width, 200)
     console.print(table)
+
+
+def _plain(value: Decimal | None, sign: str = "") -> str:
+    """Return a decimal without its trailing zeros."""
+    if value is None:
+        return "nothing"
+    text = f"{value:{sign},f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.errors import UsageError
 from pipelines.rates import Loaded, parse_rates, read_rates, store_rates
 
@@ -123,3 +125,23 @@ def test_missing_file_and_foreign_zip_are_refused(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "no rates")
     with pytest.raises(UsageError, match="holds 0 CSV files, not one"):
         read_rates(tmp_path / "foreign.zip")
+
+
+def test_command_takes_a_file_into_the_warehouse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    (tmp_path / "eurofxref.csv").write_text(ONE_DAY)
+    done = CliRunner().invoke(app, ["rates", str(tmp_path / "eurofxref.csv")])
+    assert done.exit_code == 0, done.output
+    assert "3 rates of 2024-11-25 to 2024-11-25, 3 of them new or changed" in done.output
+    with duckdb.connect(str(tmp_path / "data/warehouse.duckdb")) as connection:
+        assert [row[0] for row in stored(connection)] == ["IDR", "JPY", "USD"]
+
+
+def test_command_refuses_a_wrong_file_before_it_opens_the_warehouse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    assert CliRunner().invoke(app, ["rates", str(tmp_path / "gone.csv")]).exit_code == 2
+    assert not (tmp_path / "data").exists()

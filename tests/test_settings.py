@@ -148,3 +148,23 @@ def test_what_is_no_instant_is_refused(text: str) -> None:
 
 def test_start_may_be_a_duration_back_from_now() -> None:
     assert first_instant("P14D", "UTC", NOW) == pendulum.datetime(2026, 11, 6)
+
+
+def test_reporting_currency_and_the_age_of_its_rates(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = load_warehouse()
+    assert (found.reporting_currency, found.rate_max_age.in_days()) == ("USD", 5)
+    monkeypatch.setenv("WAREHOUSE__REPORTING_CURRENCY", "EUR")
+    monkeypatch.setenv("WAREHOUSE__RATE_MAX_AGE", "P1W")
+    found = load_warehouse()
+    assert (found.reporting_currency, found.rate_max_age.in_days()) == ("EUR", 7)
+
+
+@pytest.mark.parametrize("code", ["eur", "EURO", "$", ""])
+def test_reporting_currency_is_a_code(
+    project: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setenv("WAREHOUSE__REPORTING_CURRENCY", code)
+    with pytest.raises(UsageError, match=r"\[warehouse\] reporting_currency: .* USD or EUR"):
+        load_warehouse()

@@ -1,6 +1,7 @@
 """Which stretches of time a run reads."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pendulum
@@ -111,7 +112,7 @@ def test_slices_neither_overlap_nor_leave_a_gap(
     whole = Window(begin, begin.add(seconds=seconds))
     found = slices(whole, Grid(step, zone))
     assert (found[0].start, found[-1].end) == (whole.start, whole.end)
-    assert all(a.end == b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(found))
 
 
 def test_backfill_is_widened_to_the_grid_and_ends_at_the_present() -> None:

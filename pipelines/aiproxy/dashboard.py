@@ -16,6 +16,18 @@ from pipelines.http import BadResponseError
 from pipelines.windows import Window
 
 
+def totals_query(window: Window) -> dict[str, str | int]:
+    """Return the parameters that ask for the hours of a window."""
+    return {
+        # An hour counts where its beginning lies in the window, both ends included.
+        "start_timestamp": window.start_ms,
+        "end_timestamp": window.end_ms - 1,
+        "timespan": "hour",
+        # Else the server's own zone, whose hours may begin at the half.
+        "timezone": "UTC",
+    }
+
+
 def totals_document(body: bytes) -> bytes:
     """Return an answer's entries as rows, oldest first, each with the `timestamp` of its point."""
     data: Any = orjson.loads(body).get("data") or ()

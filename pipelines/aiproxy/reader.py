@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import orjson
@@ -24,7 +24,7 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.aiproxy.dashboard import check_hours, totals_document
+from pipelines.aiproxy.dashboard import check_hours, totals_document, totals_query
 from pipelines.aiproxy.envelope import TOTALS, aiproxy_judge
 from pipelines.aiproxy.schema import (
     CHANNEL_CONSTANTS,
@@ -185,9 +185,12 @@ class AiProxy:
         constants = self._constants(CHANNEL_CONSTANTS)
         table = to_table(self._settings.name, [body], CHANNELS, constants).table
         providers = self._settings.channel_providers
-        named = pa.array([providers.get(str(n.as_py())) for n in table["id"]], pa.string())
-        at = table.schema.get_field_index("provider_name")
-        return Reading([table.set_column(at, "provider_name", named)])
+        named = [providers.get(str(number)) for number in table["id"].to_pylist()]
+        hosts = [urlsplit(url or "").hostname for url in table["host"].to_pylist()]
+        for column, values in (("provider_name", named), ("host", hosts)):
+            at = table.schema.get_field_index(column)
+            table = table.set_column(at, column, pa.array(values, pa.string()))
+        return Reading([table])
 
     def _read_dashboard(self, scope: str, window: Window, progress: Progress) -> Reading:
         page = totals_document(self._totals(scope, window))
@@ -199,17 +202,8 @@ class AiProxy:
         return Reading([parsed.table], unknown_fields=parsed.unknown)
 
     def _totals(self, scope: str, window: Window) -> bytes:
-        return self._client.get(
-            f"{TOTALS}{quote(scope, safe='')}",
-            {
-                # An hour counts where its beginning lies in the window, both ends included.
-                "start_timestamp": window.start_ms,
-                "end_timestamp": window.end_ms - 1,
-                "timespan": "hour",
-                # Else the server's own zone, whose hours may begin at the half.
-                "timezone": "UTC",
-            },
-        ).content
+        path = f"{TOTALS}{quote(scope, safe='')}"
+        return self._client.get(path, totals_query(window)).content
 
     def _read_logs(self, scope: str, window: Window, progress: Progress) -> Reading:
         for _ in range(READS):

@@ -87,6 +87,8 @@ CHANNEL: Fields = {
     "status": "int",
     "priority": "int",
     "models": "json",
+    # Its host alone is stored: the rest may hold a user and a password.
+    "base_url": "text",
     # The provider's API key, in clear.
     "key": "drop",
 }
@@ -147,7 +149,13 @@ def logs_contract(keep: frozenset[str]) -> Contract:
     )
 
 
-CHANNELS = Contract(rows="$.data", fields=CHANNEL, required=("id",), complete=False)
+CHANNELS = Contract(
+    rows="$.data",
+    fields=CHANNEL,
+    required=("id",),
+    renamed={"base_url": "host"},
+    complete=False,
+)
 
 DASHBOARD = Contract(
     rows="$.rows",

@@ -32,7 +32,7 @@ from pipelines.windows import Grid, Window
 
 ROWS_PER_TABLE = 20_000
 HOURS = Grid(pendulum.duration(hours=1))
-DAYS = Grid(pendulum.duration(days=1))
+A_DAY = 24
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ModelRouter:
                 name=endpoint.table,
                 schema=endpoint.schema,
                 write=endpoint.write,
-                pace=self._settings.pace(HOURS, DAYS)
+                pace=self._settings.pace(HOURS, self._bucket_slices())
                 if endpoint.bucket > 1
                 else self._settings.pace(),
                 read=partial(self._read, endpoint),
@@ -100,6 +100,11 @@ class ModelRouter:
             )
             for endpoint in endpoints(keep_bodies=self._settings.keep_bodies)
         ]
+
+    def _bucket_slices(self) -> Grid:
+        """Return whole hours: a slice that ended within a bucket would replace half of it."""
+        hours = int(self._settings.slice.total_hours())
+        return Grid(pendulum.duration(hours=max(hours, A_DAY)))
 
     def _read(self, endpoint: Endpoint, _scope: str, window: Window, progress: Progress) -> Reading:
         listing = read_list(

@@ -5,8 +5,10 @@ means that no server outlives the command that started it, however that command 
 """
 
 import argparse
+import importlib
 import json
 import sys
+from typing import Any
 
 from pipelines.simulator.server import Simulator
 from pipelines.simulator.world import World
@@ -20,13 +22,23 @@ def main() -> None:
     parser.add_argument("--rows-per-day", type=int, default=3600)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds added to each response")
     parser.add_argument("--name", action="append", help="a personality to serve; all by default")
+    parser.add_argument(
+        "--lie", action="append", default=[], help="a personality that lies once, see lie_for_demo"
+    )
     args = parser.parse_args()
     world = World(
         seed=args.seed, days=args.days, rows_per_day=args.rows_per_day, latency=args.latency
     )
     with Simulator(world, args.name) as simulator:
+        for name in args.lie:
+            lie(name, simulator[name].data)
         print(json.dumps(simulator.settings()), flush=True)
         sys.stdin.read()
+
+
+def lie(name: str, data: Any) -> None:
+    """Have a personality tell the lie that its module keeps for the demo, `lie_for_demo`."""
+    importlib.import_module(f"pipelines.simulator.{name}").lie_for_demo(data)
 
 
 if __name__ == "__main__":

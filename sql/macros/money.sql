@@ -25,3 +25,20 @@
         as decimal(38, {{ places }})
     )
 {%- endmacro %}
+
+{#- What a table of costs says per day, source and currency. -#}
+{% macro costs_by_day(relation) -%}
+    select
+        usage_date,
+        source_name,
+        currency,
+        sum(cost) as cost,
+        cast(sum(calls) as bigint) as calls,
+        cast(sum(priced_tokens) as bigint) as priced_tokens,
+        cast(sum(unpriced_tokens) as bigint) as unpriced_tokens
+    from {{ relation }}
+    group by
+        usage_date,
+        source_name,
+        currency
+{%- endmacro %}

@@ -27,21 +27,22 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Before an incremental model inserts the rows of the touched days: take their old ones out.
-    `day` is the model's column of the local day; with `every_source` a row sums all sources. -#}
-{% macro delete_touched_days(day, every_source=false) -%}
-    {%- if is_incremental() -%}
-    delete from {{ this }}
+{#- The incremental strategy `touched_days`: in one transaction, take the touched days out of a model
+    and put their rows in again, so that a day can also become empty. `unique_key` names what is
+    replaced whole: [source_name, <day>], or [<day>] where a row sums all sources. Deleting comes
+    after dbt has altered the columns: DuckDB cannot commit the two the other way round. -#}
+{% macro get_incremental_touched_days_sql(arguments) -%}
+    {%- set replaced = arguments.unique_key -%}
+    {%- set touched = ['source_name', 'usage_date'][-(replaced | length):] -%}
+    delete from {{ arguments.target_relation }}
     where
         not exists (select 1 from transform_state.processed_slices)
-        {%- if every_source %}
-        or {{ day }} in (select usage_date from {{ ref('int_touched_days') }})
-        {%- else %}
-        or (source_name, {{ day }}) in (
-            select source_name, usage_date from {{ ref('int_touched_days') }}
-        )
-        {%- endif %}
-    {%- endif -%}
+        or ({{ replaced | join(', ') }}) in (
+            select {{ touched | join(', ') }} from {{ ref('int_touched_days') }}
+        );
+    {{ get_insert_into_sql(
+        arguments.target_relation, arguments.temp_relation, arguments.dest_columns
+    ) }}
 {%- endmacro %}
 
 {#- Whether a row lies in a touched day; for a model with a CTE touched_days. -#}

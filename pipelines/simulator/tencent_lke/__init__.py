@@ -16,7 +16,17 @@ from pipelines.simulator.tencent_lke._books import Account, Books, Lies
 from pipelines.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, RETIRED
 from pipelines.simulator.world import World
 
-__all__ = ["APPS", "KINDS", "MODELS", "RETIRED", "Account", "Books", "Lies", "create"]
+__all__ = [
+    "APPS",
+    "KINDS",
+    "MODELS",
+    "RETIRED",
+    "Account",
+    "Books",
+    "Lies",
+    "create",
+    "lie_for_demo",
+]
 
 
 def create(world: World) -> Personality:
@@ -30,3 +40,9 @@ def create(world: World) -> Personality:
         "secret_key": account.secret_key,
     }
     return Personality(create_app(books), world, settings, books)
+
+
+def lie_for_demo(books: Books) -> None:
+    """Count seven calls too many in the total of one model on one day of the recent past."""
+    three_days_ago = int(books.world.now()) - 3 * 86_400
+    books.lie(usage_calls=7, usage_model="cs-normal-70b", usage_at=three_days_ago)

@@ -108,7 +108,9 @@ class _Api:
 
     def describe_token_usage(self, parameters: dict[str, Any], _language: str) -> Answer:
         """Return the sums of the calls asked for; what does not apply is absent."""
-        calls, lies = self._calls(parameters), self.books.lies
+        calls = self._calls(parameters)
+        window = (parameters.get("StatStartTime"), parameters.get("StatEndTime"))
+        lies = self.books.lies.about_usage(parameters.get("ModelName"), *window)
         usage: dict[str, Any] = {
             "TotalTokenUsage": _sum(calls, "TotalTokenUsage") + lies.usage_tokens,
             "InputTokenUsage": _sum(calls, "InputTokenUsage") + lies.usage_tokens,

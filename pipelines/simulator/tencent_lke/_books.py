@@ -45,6 +45,8 @@ class Lies:
     Attributes:
         usage_calls: added to DescribeTokenUsage's ApiCallStats.
         usage_tokens: added to its TotalTokenUsage and InputTokenUsage.
+        usage_model: the one model that it misstates; all of them when None.
+        usage_at: a Unix second: only windows that hold it are misstated; all of them when None.
         absent: its fields that are left out.
         total: added to ListUsageCallDetail's Total.
         missing_page: a PageNumber that is answered with an empty List.
@@ -52,9 +54,18 @@ class Lies:
 
     usage_calls: int = 0
     usage_tokens: int = 0
+    usage_model: str | None = None
+    usage_at: int | None = None
     absent: tuple[str, ...] = ()
     total: int = 0
     missing_page: int = 0
+
+    def about_usage(self, model: str | None, start: int | None, end: int | None) -> "Lies":
+        """Return what is misstated of the usage of one model in one window, its end included."""
+        tells = self.usage_model in (None, model) and (
+            self.usage_at is None or (start or 0) <= self.usage_at <= (inf if end is None else end)
+        )
+        return self if tells else replace(self, usage_calls=0, usage_tokens=0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
--- Grain: one row per complete local day, source, model and currency, of it or of its baseline.
+-- Grain: one row per complete day, source, model and currency, of it or its baseline day.
 -- Key: all of these.
 -- Inputs: what each model cost and did on each day, the baseline of each day.
--- Rule: volume + mix + cache + price = change, exactly: price takes what the others leave.
+-- Rule: volume + mix + cache + price = change, exactly: price takes what others leave.
 {{ config(materialized='table') }}
 
 with model_days as (
@@ -13,7 +13,6 @@ baselines as (
 ),
 
 models as (
-    {%- for day in ['usage_date', 'baseline_date'] %}
     select
         baselines.*,
         model_days.model
@@ -22,9 +21,17 @@ models as (
         on
             baselines.source_name = model_days.source_name
             and baselines.currency = model_days.currency
-            and baselines.{{ day }} = model_days.usage_date
-    {{ "union" if not loop.last }}
-    {%- endfor %}
+            and baselines.usage_date = model_days.usage_date
+    union
+    select
+        baselines.*,
+        model_days.model
+    from baselines
+    inner join model_days
+        on
+            baselines.source_name = model_days.source_name
+            and baselines.currency = model_days.currency
+            and baselines.baseline_date = model_days.usage_date
 ),
 
 paired as (
@@ -33,6 +40,7 @@ paired as (
         models.source_name,
         models.model,
         models.currency,
+        models.counts_in_totals,
         models.baseline_date,
         models.calls as source_calls,
         models.baseline_calls as source_baseline_calls,
@@ -63,40 +71,44 @@ paired as (
             and models.baseline_date = past.usage_date
 ),
 
-sized as (
+scaled as (
     select
         *,
-        -- Its cost had its calls grown as those of the whole source did, ...
+        {{ proportion(
+            'baseline_cost', 'source_calls', 'nullif(source_baseline_calls, 0)'
+        ) }} as cost_at_source_calls,
+        {{ proportion('baseline_cost', 'calls', 'nullif(baseline_calls, 0)') }}
+            as cost_at_calls,
+        {{ proportion('baseline_cost', 'tokens', 'nullif(baseline_tokens, 0)') }}
+            as cost_at_tokens,
+        {{ proportion(
+            'baseline_saving', 'input_tokens', 'nullif(baseline_input_tokens, 0)'
+        ) }} as saving_at_input,
+        {{ proportion(
+            'baseline_saving', 'cached_tokens', 'nullif(baseline_cached_tokens, 0)'
+        ) }} as saving_at_cached
+    from paired
+),
+
+staged as (
+    select
+        *,
+        -- First its calls grow as those of its source did, ...
+        case when source_baseline_calls = 0 then cost else cost_at_source_calls end
+            as cost_at_volume,
+        -- ... then it has its own tokens, each at what it cost on the baseline day.
         case
             when source_baseline_calls = 0 then cost
-            else {{ proportion(
-                'baseline_cost', 'source_calls', 'nullif(source_baseline_calls, 0)'
-            ) }}
-        end as cost_at_volume,
-        -- ... and had each of its tokens cost what it did then.
-        case
-            when source_baseline_calls = 0 then cost
-            when tokens > 0 and baseline_tokens > 0
-                then {{ proportion(
-                    'baseline_cost', 'tokens', 'nullif(baseline_tokens, 0)'
-                ) }}
-            when baseline_calls > 0
-                then {{ proportion('baseline_cost', 'calls', 'nullif(baseline_calls, 0)') }}
+            when tokens > 0 and baseline_tokens > 0 then cost_at_tokens
+            when baseline_calls > 0 then cost_at_calls
             else cost
         end as cost_at_mix,
         case
             when source_baseline_calls = 0 or tokens = 0 or baseline_tokens = 0 then 0
-            when baseline_cached_tokens > 0
-                then
-                    {{ proportion(
-                        'baseline_saving', 'input_tokens', 'nullif(baseline_input_tokens, 0)'
-                    ) }}
-                    - {{ proportion(
-                        'baseline_saving', 'cached_tokens', 'nullif(baseline_cached_tokens, 0)'
-                    ) }}
-            when baseline_cached_tokens = 0 then -saving
-        end as cache_effect
-    from paired
+            when baseline_cached_tokens = 0 then coalesce(-saving, 0)
+            else coalesce(saving_at_input - saving_at_cached, 0)
+        end as cached_cost
+    from scaled
 ),
 
 final as (
@@ -117,13 +129,11 @@ final as (
             as volume_effect,
         case when baseline_date is not null then cost_at_mix - cost_at_volume end
             as mix_effect,
-        case when baseline_date is not null then coalesce(cache_effect, 0) end
-            as cache_effect,
-        case
-            when baseline_date is not null
-                then cost - cost_at_mix - coalesce(cache_effect, 0)
-        end as price_effect
-    from sized
+        case when baseline_date is not null then cached_cost end as cache_effect,
+        case when baseline_date is not null then cost - cost_at_mix - cached_cost end
+            as price_effect,
+        counts_in_totals
+    from staged
 )
 
 select * from final

@@ -1,6 +1,6 @@
 -- Grain: one row per row of daily_costs.
 -- Key: as there.
--- Rule: without a rate the converted cost is NULL, and its calls are counted as unconverted.
+-- Rule: without a rate the converted cost is NULL, and its calls count as unconverted.
 {{ config(materialized='table') }}
 
 with daily_costs as (
@@ -34,8 +34,8 @@ final as (
         daily_exchange_rates.exchange_rate,
         daily_exchange_rates.rate_valid_on,
         case
-            when daily_costs.cost is null or daily_exchange_rates.exchange_rate is not null
-                then 0
+            when daily_costs.cost is null then 0
+            when daily_exchange_rates.exchange_rate is not null then 0
             else daily_costs.calls
         end as unconverted_calls
     from daily_costs

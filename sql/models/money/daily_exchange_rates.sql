@@ -1,6 +1,7 @@
 -- Grain: one row per local day and currency in which something cost money.
 -- Key: usage_date, currency.
--- Rule: the newest rate of that day or before, but not older than rate_max_age days; else NULL.
+-- Rule: the newest rate of that day or of rate_max_age days before it; else NULL.
+{%- set reporting_currency = "'" ~ var('reporting_currency') ~ "'" %}
 {{ config(materialized='table') }}
 
 with daily_costs as (
@@ -35,20 +36,18 @@ ranked as (
         on
             spent.currency = exchange_rates.base_currency
             and spent.usage_date >= exchange_rates.valid_on
-            and {{ dbt.dateadd('day', -var('rate_max_age'), 'spent.usage_date') }}
-            <= exchange_rates.valid_on
+            and spent.usage_date
+            <= {{ days_after('exchange_rates.valid_on', var('rate_max_age')) }}
 ),
 
 final as (
     select
         usage_date,
         currency,
-        '{{ var("reporting_currency") }}' as reporting_currency,
-        case
-            when currency = '{{ var("reporting_currency") }}' then cast(1 as decimal(38, 15))
-            else rate
-        end as exchange_rate,
-        case when currency = '{{ var("reporting_currency") }}' then usage_date else valid_on end
+        {{ reporting_currency }} as reporting_currency,
+        case when currency = {{ reporting_currency }} then 1 else rate end
+            as exchange_rate,
+        case when currency = {{ reporting_currency }} then usage_date else valid_on end
             as rate_valid_on,
         source as rate_source
     from ranked

@@ -61,12 +61,14 @@ final as (
         base.currency as base_currency,
         quote.currency as quote_currency,
         base.valid_on,
-        {{ proportion(
-            'quote.units_per_euro',
-            100000000,
-            'base.units_per_euro * 100000000',
-            places=15,
-        ) }} as rate,
+        {{
+            proportion(
+                'quote.units_per_euro',
+                100000000,
+                'cast(base.units_per_euro as decimal(38, 8)) * 100000000',
+                places=15
+            )
+        }} as rate,
         -- A quotient of two origins is one of the seed's.
         greatest(
             coalesce(base.source, quote.source),

@@ -1,6 +1,6 @@
 -- Grain: one row per source, local day, model and currency, of calls with a list price.
 -- Key: all of these.
--- Rule: a cached token saves what its price lies below that of input; nothing where it has none.
+-- Rule: a cached token saves what it costs less than other input.
 {{ config(schema='intermediate') }}
 
 with call_costs as (
@@ -56,7 +56,8 @@ final as (
         ) as saving
     from counted
     left join prices as input_prices on counted.input_price_id = input_prices.price_id
-    left join prices as cache_prices on counted.cache_read_price_id = cache_prices.price_id
+    left join prices as cache_prices
+        on counted.cache_read_price_id = cache_prices.price_id
     group by
         counted.source_name,
         counted.usage_date,

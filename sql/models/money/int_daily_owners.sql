@@ -36,11 +36,12 @@ claims as (
     from consumers
     inner join owners
         on
-            coalesce(owners.source_name = consumers.source_name, owners.source_name is null)
-            and coalesce(owners.account_id = consumers.account_id, owners.account_id is null)
-            and coalesce(owners.app_name = consumers.app_name, owners.app_name is null)
-            and coalesce(
-                owners.api_key_name = consumers.api_key_name, owners.api_key_name is null
+            (owners.source_name is null or consumers.source_name = owners.source_name)
+            and (owners.account_id is null or consumers.account_id = owners.account_id)
+            and (owners.app_name is null or consumers.app_name = owners.app_name)
+            and (
+                owners.api_key_name is null
+                or consumers.api_key_name = owners.api_key_name
             )
 ),
 

@@ -1,8 +1,8 @@
 -- Grain: one row per source, currency and complete local day.
 -- Key: all of these.
 -- Inputs: daily costs, with 0 for a day on which the source cost nothing.
--- Rule: a day is held against the median, by cost, of the last four of its weekday; of two in
--- the middle against the cheaper, so that it is always one day with all that happened on it.
+-- Rule: a day is held against the median, by cost, of its weekday's last four; of two in
+-- the middle against the cheaper, so that it is one day, with all that happened on it.
 {{ config(schema='intermediate') }}
 
 with daily_costs as (
@@ -25,6 +25,7 @@ days as (
     select
         priced.source_name,
         priced.currency,
+        complete_days.counts_in_totals,
         {{ each_day('complete_days.first_day', 'complete_days.last_day') }} as usage_date
     from priced
     inner join complete_days on priced.source_name = complete_days.source_name
@@ -35,6 +36,7 @@ sums as (
         days.source_name,
         days.currency,
         days.usage_date,
+        days.counts_in_totals,
         cast(coalesce(sum(daily_costs.cost), 0) as decimal(38, 12)) as cost,
         cast(coalesce(sum(daily_costs.calls), 0) as bigint) as calls
     from days
@@ -46,7 +48,8 @@ sums as (
     group by
         days.source_name,
         days.currency,
-        days.usage_date
+        days.usage_date,
+        days.counts_in_totals
 ),
 
 ranked as (
@@ -54,12 +57,13 @@ ranked as (
         sums.source_name,
         sums.currency,
         sums.usage_date,
+        sums.counts_in_totals,
         sums.calls,
         past.usage_date as baseline_date,
         past.calls as baseline_calls,
         row_number() over (
             partition by sums.source_name, sums.currency, sums.usage_date
-            order by past.cost, past.usage_date desc
+            order by past.cost asc, past.usage_date desc
         ) as place,
         count(*) over (
             partition by sums.source_name, sums.currency, sums.usage_date
@@ -69,7 +73,7 @@ ranked as (
         on
             sums.source_name = past.source_name
             and sums.currency = past.currency
-            and {{ dbt.datediff('past.usage_date', 'sums.usage_date', 'day') }}
+            and {{ days_between('past.usage_date', 'sums.usage_date') }}
             in (7, 14, 21, 28)
 ),
 
@@ -78,6 +82,7 @@ final as (
         source_name,
         currency,
         usage_date,
+        counts_in_totals,
         calls,
         baseline_date,
         baseline_calls

@@ -1,16 +1,12 @@
--- Grain: one row per team and currency, for the rest of the month of the last complete day.
+-- Grain: one row per team and currency that spent in the last four weeks.
 -- Key: team, currency.
--- Inputs: the team's costs of the 28 days up to then, less those before the first we know of.
--- Rule: a day to come costs the mean of its weekdays in them, from the cheapest to the
--- dearest; NULL where some weekday is not among them.
+-- Inputs: what each team spent by source on the complete days of those weeks.
+-- Rule: a day to come of this month costs the mean of its weekdays in them, from the
+-- cheapest to the dearest, source by source; NULL where a source lacks some weekday.
 {{ config(schema='intermediate') }}
 
 with team_costs as (
     select * from {{ ref('team_costs') }}
-),
-
-budgets as (
-    select * from {{ ref('budgets') }}
 ),
 
 complete_days as (
@@ -19,100 +15,113 @@ complete_days as (
 
 known as (
     select
-        min(first_day) as first_day,
-        max(last_day) as last_day
+        max(last_day) as last_day,
+        {{ days_after('max(last_day)', -27) }} as first_day
     from complete_days
     where counts_in_totals
 ),
 
 past_days as (
     select
+        complete_days.source_name,
         {{ each_day(
-            'greatest(first_day, cast(' ~ dbt.dateadd('day', -27, 'last_day') ~ ' as date))',
-            'last_day',
+            'greatest(complete_days.first_day, known.first_day)', 'complete_days.last_day'
         ) }} as usage_date
-    from known
+    from complete_days
+    cross join known
+    where complete_days.counts_in_totals
 ),
 
 coming_days as (
     select
         {{ each_day(
-            dbt.dateadd('day', 1, 'last_day'),
-            dbt.last_day('last_day', 'month'),
+            days_after('last_day', 1), month_end('last_day')
         ) }} as usage_date
     from known
 ),
 
-spenders as (
-    select
-        team,
-        currency
-    from team_costs
-    where counts_in_totals and currency is not null
-    union
-    select
-        team,
-        currency
-    from budgets
-),
-
 spent as (
     select
-        team,
-        currency,
-        usage_date,
-        sum(cost) as cost
+        team_costs.team,
+        team_costs.currency,
+        team_costs.source_name,
+        team_costs.usage_date,
+        sum(team_costs.cost) as cost
     from team_costs
-    where counts_in_totals and currency is not null
+    inner join past_days
+        on
+            team_costs.source_name = past_days.source_name
+            and team_costs.usage_date = past_days.usage_date
+    where team_costs.currency is not null
     group by
-        team,
-        currency,
-        usage_date
+        team_costs.team,
+        team_costs.currency,
+        team_costs.source_name,
+        team_costs.usage_date
 ),
 
-weekdays as (
-    select
-        coming_days.usage_date as coming_day,
-        past_days.usage_date as past_day
-    from coming_days
-    left join past_days
-        on
-            {{ dbt.datediff('past_days.usage_date', 'coming_days.usage_date', 'day') }} % 7
-            = 0
+spenders as (
+    select distinct
+        team,
+        currency,
+        source_name
+    from spent
 ),
 
 expected as (
     select
         spenders.team,
         spenders.currency,
-        weekdays.coming_day,
-        count(weekdays.past_day) as days,
+        spenders.source_name,
+        coming_days.usage_date,
+        count(past_days.usage_date) as days,
         cast(sum(coalesce(spent.cost, 0)) as decimal(38, 12)) as cost,
         min(coalesce(spent.cost, 0)) as lowest,
         max(coalesce(spent.cost, 0)) as highest
     from spenders
-    cross join weekdays
+    cross join coming_days
+    left join past_days
+        on
+            spenders.source_name = past_days.source_name
+            and {{ days_between('past_days.usage_date', 'coming_days.usage_date') }} % 7
+            = 0
     left join spent
         on
             spenders.team = spent.team
             and spenders.currency = spent.currency
-            and weekdays.past_day = spent.usage_date
+            and past_days.source_name = spent.source_name
+            and past_days.usage_date = spent.usage_date
     group by
         spenders.team,
         spenders.currency,
-        weekdays.coming_day
+        spenders.source_name,
+        coming_days.usage_date
+),
+
+averaged as (
+    select
+        *,
+        {{ proportion('cost', 1, 'nullif(days, 0)') }} as mean
+    from expected
 ),
 
 final as (
     select
         team,
         currency,
-        case when min(days) > 0 then
-            cast(sum({{ proportion('cost', 1, 'nullif(days, 0)') }}) as decimal(38, 12))
+        case
+            when min(days) > 0
+                then cast(sum(mean) as decimal(38, 12))
         end as expected,
-        case when min(days) > 0 then cast(sum(lowest) as decimal(38, 12)) end as lowest,
-        case when min(days) > 0 then cast(sum(highest) as decimal(38, 12)) end as highest
-    from expected
+        case
+            when min(days) > 0
+                then cast(sum(lowest) as decimal(38, 12))
+        end as lowest,
+        case
+            when min(days) > 0
+                then cast(sum(highest) as decimal(38, 12))
+        end as highest
+    from averaged
     group by
         team,
         currency

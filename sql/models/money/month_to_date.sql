@@ -1,7 +1,7 @@
 -- Grain: one row per month, team and currency; what is unpriced has currency NULL.
 -- Key: month, team, currency.
--- Inputs: the costs that count in totals, the budgets, the outlook on the rest of the month.
--- Rule: complete days only, up to through_date; a closed month lands where it is.
+-- Inputs: costs that count in totals, the budgets, the outlook on the rest of the month.
+-- Rule: complete days only, up to through_date; a month that is over lands at its sum.
 {{ config(materialized='table') }}
 
 with team_costs as (
@@ -28,25 +28,27 @@ known as (
 
 counted as (
     select
-        cast(date_trunc('month', team_costs.usage_date) as date) as month,
+        {{ month_start('team_costs.usage_date') }} as month,
         team_costs.*
     from team_costs
-    inner join known on team_costs.usage_date <= known.last_day
-    where team_costs.counts_in_totals
+    inner join complete_days on team_costs.source_name = complete_days.source_name
+    where
+        team_costs.counts_in_totals
+        and team_costs.usage_date <= complete_days.last_day
 ),
 
 months as (
     select distinct
         counted.month,
-        least(known.last_day, {{ dbt.last_day('counted.month', 'month') }}) as through_date,
-        {{ dbt.last_day('counted.month', 'month') }} as month_end
+        least(known.last_day, {{ month_end('counted.month') }}) as through_date,
+        {{ month_end('counted.month') }} as month_end
     from counted
     cross join known
     union
     select
-        cast(date_trunc('month', last_day) as date) as month,
+        {{ month_start('last_day') }} as month,
         last_day as through_date,
-        {{ dbt.last_day('last_day', 'month') }} as month_end
+        {{ month_end('last_day') }} as month_end
     from known
     where last_day is not null
 ),
@@ -100,7 +102,7 @@ pairs as (
         spending_outlook.currency
     from months
     cross join spending_outlook
-    where months.through_date < months.month_end and spending_outlook.highest > 0
+    where months.through_date < months.month_end
 ),
 
 combined as (
@@ -111,6 +113,8 @@ combined as (
         months.through_date,
         months.month_end,
         planned.amount as budget,
+        -- Nobody spends for a team that has only a budget.
+        pairs.currency is not null and spending_outlook.team is null as is_at_rest,
         spending_outlook.expected,
         spending_outlook.lowest,
         spending_outlook.highest,
@@ -146,22 +150,18 @@ final as (
         team,
         currency,
         through_date,
-        {{ dbt.datediff('month', 'through_date', 'day') }} + 1 as days_elapsed,
-        {{ dbt.datediff('through_date', 'month_end', 'day') }} as days_remaining,
+        {{ days_between('month', 'through_date') }} + 1 as days_elapsed,
+        {{ days_between('through_date', 'month_end') }} as days_remaining,
         spent,
         budget,
         cast(
-            {{ proportion('spent', 100, 'cast(nullif(budget, 0) * 100 as bigint)') }}
-            as decimal(18, 6)
+            {{ proportion(
+                'spent', 100, 'cast(nullif(budget, 0) as decimal(38, 2)) * 100'
+            ) }} as decimal(18, 6)
         ) as budget_share,
-        {%- for landing, rest in {
-            'expected_landing': 'expected',
-            'lowest_landing': 'lowest',
-            'highest_landing': 'highest',
-        }.items() %}
-        case when through_date < month_end then spent + {{ rest }} else spent end
-            as {{ landing }},
-        {%- endfor %}
+        case when is_at_rest then spent else spent + expected end as expected_landing,
+        case when is_at_rest then spent else spent + lowest end as lowest_landing,
+        case when is_at_rest then spent else spent + highest end as highest_landing,
         priced_tokens,
         unpriced_tokens
     from combined

@@ -4,12 +4,9 @@
 -- Rule: the touched days of a source are replaced whole, the others stay as they are.
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'call_date'],
     on_schema_change='sync_all_columns',
-    pre_hook={
-        'sql': "{{ delete_touched_days('call_date') }}",
-        'transaction': false,
-    },
 ) }}
 
 with call_prices as (

@@ -1,0 +1,187 @@
+"""What was published when: the published file keeps the versions of its own daily tables.
+
+Each publication takes over the memory of the file that it replaces and adds to it: the versions of
+the rows that came or went, and what this restates of days that were complete before. So exactly
+what was published is remembered: a night that is not published leaves nothing, nor does a crash
+before the swap, and the private warehouse can be built anew without losing the past.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import RunError, UsageError
+
+STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
+
+VERSIONED = ("daily_tokens", "daily_costs", "daily_costs_converted", "daily_totals", "team_costs")
+"""The published tables whose past can be asked for; `<name>_history` holds their versions."""
+
+LOGS = ("publications", "restatements")
+"""The published tables that only grow: a row is known from its `recorded_at` on."""
+
+
+def remember(
+    connection: duckdb.DuckDBPyConnection, tables: Collection[str], earlier: Path | None
+) -> dict[str, int]:
+    """Write the memory into the file that is about to be published, beside its tables.
+
+    Args:
+        connection: the private warehouse, the new file attached as `published`.
+        tables: what was copied into the new file.
+        earlier: the file published before; None where there is none.
+
+    Returns:
+        how many days that were complete before are restated, by cause.
+
+    Raises:
+        RunError: the earlier file cannot be read, or it remembers a table that is gone.
+    """
+    known = _attach(connection, earlier) if earlier else set()
+    if missing := [name for name in VERSIONED if name not in tables]:
+        if known.isdisjoint(LOGS):
+            return {}
+        raise RunError(f"{missing[0]} is not in the warehouse; run `llm-usage nightly` first")
+    for name in VERSIONED:
+        none_yet = (
+            f"from published.main.{name} select *, null::timestamptz as recorded_from, "
+            "null::timestamptz as recorded_to where false"
+        )
+        _take_over(connection, f"{name}_history", none_yet, known)
+    now = _next_instant(connection, known)
+    publication = f"from ({_statement('publications')}) select *, {_literal(now)} as recorded_at"
+    _take_over(connection, "publications", publication, known)
+    for name in ("compared_sources", "compared_usage"):
+        connection.execute(f"create temporary table {name} as {_statement(name)}")
+    _take_over(connection, "restatements", _statement("restatements"), known)
+    for name in VERSIONED:
+        _add_versions(connection, name, now)
+    restated = connection.execute(
+        "select cause, count(distinct usage_date) from published.main.restatements "
+        "where recorded_at = ? group by cause order by cause",
+        [now],
+    )
+    return dict(restated.fetchall())
+
+
+def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) -> None:
+    """Let a query see the daily tables as they stood in the published file at an instant.
+
+    Their names, and those of the logs, then mean temporary views. A table is still the one of now
+    where its name begins with the file's: `llm_usage.daily_costs`.
+
+    Args:
+        connection: the published file.
+        instant: when.
+        sql: the query that will be run.
+
+    Raises:
+        RunError: the file has no memory, because an older version of this program wrote it.
+        UsageError: nothing was published yet at that instant, it lies in the future, or the query
+            reads a table that keeps no history.
+        duckdb.Error: the query cannot be understood.
+    """
+    ((file,),) = connection.execute("select current_database()").fetchall()
+    tables = {name for (name,) in connection.execute("show tables").fetchall()}
+    if not tables.issuperset(LOGS):
+        raise RunError(
+            "the published file keeps no history yet; it begins with `llm-usage publish`"
+        )
+    _check_instant(connection, instant)
+    at = _literal(instant)
+    for name in VERSIONED:
+        connection.execute(
+            f'create temporary view {name} as from "{file}".main.{name}_history '
+            "select * exclude (recorded_from, recorded_to) "
+            f"where recorded_from <= {at} and (recorded_to is null or recorded_to > {at})"
+        )
+    for name in LOGS:
+        connection.execute(
+            f'create temporary view {name} as from "{file}".main.{name} where recorded_at <= {at}'
+        )
+    answerable = (*VERSIONED, *LOGS)
+    for asked in connection.get_table_names(sql, qualified=True):
+        name = asked.split(" AS ")[0].removeprefix("main.").strip('"').lower()
+        if name in tables - {*answerable}:
+            raise UsageError(
+                f"{name} keeps no history, so it cannot be asked with --as-of; these can: "
+                f"{', '.join(answerable)}. {file}.{name} is the table as it is now"
+            )
+
+
+def _check_instant(connection: duckdb.DuckDBPyConnection, instant: datetime) -> None:
+    found = connection.execute("select min(recorded_at) from publications").fetchone()
+    assert found is not None  # noqa: S101 - an aggregate has one row
+    (first,) = found
+    if first is None or instant < first:
+        raise UsageError(
+            f"nothing was published yet at {instant.isoformat()}; "
+            f"the first publication is of {first and first.isoformat()}"
+        )
+    if instant > datetime.now(UTC):
+        raise UsageError(f"--as-of {instant.isoformat()} lies in the future")
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> set[str]:
+    try:
+        connection.execute(f"attach {_quoted(str(earlier))} as earlier (read_only)")
+    except duckdb.Error as error:
+        raise RunError(
+            f"{earlier} cannot be read: {str(error).splitlines()[0]}. It remembers what was "
+            "published before; restore it, or move it away to begin a new memory"
+        ) from None
+    found = connection.execute(
+        "select table_name from information_schema.tables where table_catalog = 'earlier'"
+    )
+    return {name for (name,) in found.fetchall()}
+
+
+def _take_over(
+    connection: duckdb.DuckDBPyConnection, name: str, query: str, known: set[str]
+) -> None:
+    """Create a table of what it held before and what is new; a column may come or go."""
+    past = f"from earlier.main.{name} union all by name" if name in known else ""
+    connection.execute(f"create table published.main.{name} as {past} ({query})")
+
+
+def _next_instant(connection: duckdb.DuckDBPyConnection, known: set[str]) -> datetime:
+    now = datetime.now(UTC)
+    if "publications" not in known:
+        return now
+    found = connection.execute("select max(recorded_at) from earlier.main.publications").fetchone()
+    assert found is not None  # noqa: S101 - an aggregate has one row
+    # A clock that was set back must not turn the order of publications round.
+    return max(now, found[0] + timedelta(microseconds=1)) if found[0] else now
+
+
+def _add_versions(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:
+    described = connection.execute(f"describe published.main.{name}").fetchall()
+    is_same_row = " and ".join(
+        f'rows."{column[0]}" is not distinct from versions."{column[0]}"' for column in described
+    )
+    table, history = f"published.main.{name}", f"published.main.{name}_history"
+    connection.execute(
+        f"update {history} as versions set recorded_to = ? where recorded_to is null "  # noqa: S608
+        f"and not exists (select 1 from {table} as rows where {is_same_row})",
+        [now],
+    )
+    connection.execute(
+        f"insert into {history} by name select *, ? as recorded_from from {table} as rows "  # noqa: S608
+        f"where not exists (select 1 from {history} as versions "
+        f"where versions.recorded_to is null and {is_same_row})",
+        [now],
+    )
+
+
+def _statement(name: str) -> str:
+    return (STATEMENTS / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _literal(instant: datetime) -> str:
+    return f"timestamptz '{instant.isoformat()}'"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

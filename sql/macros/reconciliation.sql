@@ -1,0 +1,50 @@
+{#- What a vendor's staging offers to `reconciliation`: the columns of stg_<vendor>__checked_totals.
+    NULL in value = the side does not say. -#}
+{% macro checked_total_columns() -%}
+    {{ return({
+        'pair': 'varchar',
+        'side': 'varchar',
+        'source_name': 'varchar',
+        'scope': 'varchar',
+        'model': 'varchar',
+        'bucket_start': 'timestamptz',
+        'bucket_end': 'timestamptz',
+        'measure': 'varchar',
+        'value': 'decimal(38, 12)',
+        'allowed_below': 'decimal(38, 12)',
+        'allowed_above': 'decimal(38, 12)',
+        'allowed_because': 'varchar',
+        'caveat': 'varchar',
+    }) }}
+{%- endmacro %}
+
+{#- The rows of `relation`, which has one per source_name, scope, model and bucket, as one row per
+    measure. `measures` maps a measure to the column or expression of its value; `below` and `above`
+    map one to how far the detail may lie beside the control and `because` says why; `caveats` maps
+    one to a text that says why a difference means nothing, NULL where it means something. -#}
+{% macro one_row_per_measure(
+    relation, pair, side, measures, below={}, above={}, because=none, caveats={}
+) -%}
+    {%- for measure, expression in measures.items() %}
+    select
+        '{{ pair }}' as pair,
+        '{{ side }}' as side,
+        source_name,
+        scope,
+        model,
+        bucket_start,
+        bucket_end,
+        '{{ measure }}' as measure,
+        cast({{ expression }} as decimal(38, 12)) as value,
+        cast({{ below.get(measure, 0) }} as decimal(38, 12)) as allowed_below,
+        cast({{ above.get(measure, 0) }} as decimal(38, 12)) as allowed_above,
+        {% if measure in below or measure in above -%}
+            '{{ because }}'
+        {%- else -%}
+            cast(null as varchar)
+        {%- endif %} as allowed_because,
+        cast({{ caveats.get(measure, 'null') }} as varchar) as caveat
+    from {{ relation }}
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

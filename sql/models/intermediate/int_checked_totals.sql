@@ -1,0 +1,13 @@
+-- Grain: one row per pair, side, source, scope, bucket of time, model and measure.
+-- Key: all of these.
+-- Inputs: the two sides of each vendor's figures, one line each.
+with final as (
+    {{ union_of([
+        ref('stg_aiproxy__checked_totals'),
+        ref('stg_alibaba_model_router__checked_totals'),
+        ref('stg_tencent_lke__checked_totals'),
+        ref('stg_weave__checked_totals'),
+    ], checked_total_columns()) }}
+)
+
+select * from final

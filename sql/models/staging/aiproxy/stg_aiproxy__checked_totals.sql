@@ -1,0 +1,144 @@
+-- Grain: one row per pair, side, scope, hour, model and measure.
+-- Key: all of these and source_name.
+-- Inputs: the log rows, and the totals that the gateway keeps beside them.
+-- Rule: an attempt that was tried again is in the totals only; so is a refusal with 429.
+with calls as (
+    select * from {{ ref('stg_aiproxy__calls') }}
+),
+
+dashboard as (
+    select * from {{ source('aiproxy', 'dashboard') }}
+),
+
+logs as (
+    select * from {{ source('aiproxy', 'logs') }}
+),
+
+scopes as (
+    select distinct
+        source_name,
+        scope
+    from {{ source('aiproxy', 'load_ledger') }}
+    where stream = 'dashboard'
+),
+
+details as (
+    select
+        calls.source_name,
+        scopes.scope,
+        calls.request_model as model,
+        date_trunc('hour', calls.finished_at) as bucket_start,
+        date_trunc('hour', calls.finished_at) + interval '1' hour as bucket_end,
+        count(*) as calls,
+        count(case when calls.status_code = 200 then 1 end) as successful_calls,
+        sum(calls.input_tokens) as input_tokens,
+        sum(calls.output_tokens) as output_tokens,
+        sum(calls.total_tokens) as total_tokens,
+        sum(calls.cache_read_input_tokens) as cache_read_input_tokens,
+        sum(calls.reasoning_output_tokens) as reasoning_output_tokens,
+        coalesce(sum(calls.cost_reported), 0) as cost
+    from calls
+    inner join scopes
+        on
+            calls.source_name = scopes.source_name
+            and (scopes.scope = '' or calls.account_id = scopes.scope)
+    group by
+        calls.source_name,
+        scopes.scope,
+        calls.request_model,
+        date_trunc('hour', calls.finished_at)
+),
+
+-- The gateway adds a job's usage up when the job ends, maybe the day after its call.
+jobs as (
+    select distinct
+        source_name,
+        model,
+        {{ local_date('created_at') }} as usage_date
+    from logs
+    where async_usage_status > 0
+),
+
+job_days as (
+    select * from jobs
+    union
+    select
+        source_name,
+        model,
+        usage_date + 1 as usage_date
+    from jobs
+),
+
+controls as (
+    select
+        dashboard.source_name,
+        dashboard.scope,
+        nullif(dashboard.model, '') as model,
+        dashboard.bucket_start,
+        dashboard.bucket_start + interval '1' hour as bucket_end,
+        sum(dashboard.request_count - coalesce(dashboard.retry_count, 0)) as calls,
+        sum(dashboard.request_count - coalesce(dashboard.exception_count, 0))
+            as successful_calls,
+        sum(
+            case
+                -- Releases that do not break failures down.
+                when
+                    dashboard.status_4xx_count is null
+                    and dashboard.status_5xx_count is null
+                    and dashboard.status_other_count is null
+                    then coalesce(dashboard.exception_count, 0)
+                else coalesce(dashboard.status_429_count, 0)
+            end
+        ) as refusals,
+        sum(coalesce(dashboard.input_tokens, 0)) as input_tokens,
+        sum(coalesce(dashboard.output_tokens, 0)) as output_tokens,
+        sum(coalesce(dashboard.total_tokens, 0)) as total_tokens,
+        sum(coalesce(dashboard.cached_tokens, 0)) as cache_read_input_tokens,
+        sum(coalesce(dashboard.reasoning_tokens, 0)) as reasoning_output_tokens,
+        sum(coalesce(dashboard.used_amount, 0)) as cost,
+        max(
+            case
+                when job_days.model is not null
+                    then 'the control counts async jobs when they end'
+            end
+        ) as caveat
+    from dashboard
+    left join job_days
+        on
+            dashboard.source_name = job_days.source_name
+            and dashboard.model = job_days.model
+            and {{ local_date('dashboard.bucket_start') }} = job_days.usage_date
+    group by
+        dashboard.source_name,
+        dashboard.scope,
+        nullif(dashboard.model, ''),
+        dashboard.bucket_start
+),
+
+{%- set tokens = {
+    'input_tokens': 'input_tokens',
+    'output_tokens': 'output_tokens',
+    'total_tokens': 'total_tokens',
+    'cache_read_input_tokens': 'cache_read_input_tokens',
+    'reasoning_output_tokens': 'reasoning_output_tokens',
+    'cost': 'cost',
+} %}
+{%- set measures = dict(
+    {'calls': 'calls', 'successful_calls': 'successful_calls'}, **tokens
+) %}
+
+final as (
+    {{ one_row_per_measure('details', 'logs_vs_dashboard', 'detail', measures) }}
+    union all
+    {{ one_row_per_measure(
+        'controls',
+        'logs_vs_dashboard',
+        'control',
+        measures,
+        below={'calls': 'refusals'},
+        because='control includes calls refused with 429',
+        caveats=dict.fromkeys(tokens, 'caveat'),
+    ) }}
+)
+
+select * from final

@@ -1,0 +1,77 @@
+-- Grain: one row per pair, side, model that was asked for, local day and measure.
+-- Key: all of these and source_name.
+-- Inputs: the calls, and the vendor's own totals of the same days.
+-- Rule: totals of another time zone's days are not compared.
+with calls as (
+    select
+        *,
+        {{ local_date('finished_at') }} as usage_date
+    from {{ ref('stg_tencent_lke__calls') }}
+),
+
+controls as (
+    select
+        *,
+        request_model as scope,
+        request_model as model,
+        window_start as bucket_start,
+        window_end as bucket_end,
+        {{ local_date('window_start') }} as usage_date
+    from {{ ref('stg_tencent_lke__token_usage') }}
+    where
+        sub_biz_type is null
+        and reporting_timezone = '{{ var("reporting_timezone") }}'
+),
+
+details as (
+    select
+        calls.source_name,
+        calls.request_model as scope,
+        calls.request_model as model,
+        coalesce(controls.window_start, min(calls.finished_at)) as bucket_start,
+        coalesce(controls.window_end, max(calls.finished_at)) as bucket_end,
+        count(*) as calls,
+        sum(calls.input_tokens) as input_tokens,
+        sum(calls.output_tokens) as output_tokens,
+        sum(calls.total_tokens) as total_tokens,
+        case
+            when controls.window_start is null
+                then 'no total was read of this day in this time zone'
+        end as caveat
+    from calls
+    left join controls
+        on
+            calls.source_name = controls.source_name
+            and calls.request_model = controls.request_model
+            and calls.usage_date = controls.usage_date
+    where calls.finished_at < coalesce(controls.window_end, 'infinity')
+    group by
+        calls.source_name,
+        calls.request_model,
+        calls.usage_date,
+        controls.window_start,
+        controls.window_end
+),
+
+{%- set measures = {
+    'calls': 'calls',
+    'input_tokens': 'input_tokens',
+    'output_tokens': 'output_tokens',
+    'total_tokens': 'total_tokens',
+} %}
+
+final as (
+    {{ one_row_per_measure(
+        'details',
+        'usage_call_details_vs_token_usage',
+        'detail',
+        measures,
+        caveats=dict.fromkeys(measures, 'caveat'),
+    ) }}
+    union all
+    {{ one_row_per_measure(
+        'controls', 'usage_call_details_vs_token_usage', 'control', measures
+    ) }}
+)
+
+select * from final

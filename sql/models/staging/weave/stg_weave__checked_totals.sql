@@ -1,0 +1,74 @@
+-- Grain: one row per side, project, local day and model.
+-- Key: all of these and source_name.
+-- Inputs: the usage buckets by model, and the call buckets of all models together.
+-- Rule: a bound and no sum; a trace can use no model or several.
+with usage_buckets as (
+    select
+        *,
+        {{ local_date('bucket_start') }} as usage_date
+    from {{ ref('stg_weave__usage_buckets') }}
+),
+
+call_buckets as (
+    select
+        *,
+        {{ local_date('bucket_start') }} as usage_date
+    from {{ ref('stg_weave__call_buckets') }}
+),
+
+details as (
+    select
+        source_name,
+        account_id as scope,
+        request_model as model,
+        bucket_start,
+        bucket_end,
+        calls
+    from usage_buckets
+),
+
+models as (
+    select distinct
+        source_name,
+        account_id,
+        request_model,
+        usage_date
+    from usage_buckets
+),
+
+controls as (
+    select
+        call_buckets.source_name,
+        call_buckets.account_id as scope,
+        models.request_model as model,
+        call_buckets.bucket_start,
+        call_buckets.bucket_end,
+        call_buckets.calls
+    from call_buckets
+    inner join models
+        on
+            call_buckets.source_name = models.source_name
+            and call_buckets.account_id = models.account_id
+            and call_buckets.usage_date = models.usage_date
+),
+
+{%- set measures = {'calls': 'calls'} %}
+{%- set spans = "'usage counts OpenTelemetry spans that begin no trace'" %}
+
+final as (
+    {{ one_row_per_measure(
+        'details', 'usage_buckets_vs_call_buckets', 'detail', measures
+    ) }}
+    union all
+    {{ one_row_per_measure(
+        'controls',
+        'usage_buckets_vs_call_buckets',
+        'control',
+        measures,
+        below={'calls': 'calls'},
+        because='control includes calls of other models',
+        caveats={'calls': spans},
+    ) }}
+)
+
+select * from final
