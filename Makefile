@@ -26,7 +26,7 @@ nightly: $(READY) ## Load what is new from the vendors set up in .dlt/, then bui
 	@$(RUN)/llm-usage nightly
 
 test: $(READY) lint ## Check style and types, run every test
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .

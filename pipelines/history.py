@@ -53,11 +53,11 @@ def remember(
     now = _next_instant(connection, known)
     publication = f"from ({_statement('publications')}) select *, {_literal(now)} as recorded_at"
     _take_over(connection, "publications", publication, known)
+    for name in VERSIONED:
+        _add_versions(connection, name, now)
     for name in ("compared_sources", "compared_usage"):
         connection.execute(f"create temporary table {name} as {_statement(name)}")
     _take_over(connection, "restatements", _statement("restatements"), known)
-    for name in VERSIONED:
-        _add_versions(connection, name, now)
     restated = connection.execute(
         "select cause, count(distinct usage_date) from published.main.restatements "
         "where recorded_at = ? group by cause order by cause",
@@ -157,20 +157,20 @@ def _next_instant(connection: duckdb.DuckDBPyConnection, known: set[str]) -> dat
 
 
 def _add_versions(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:
-    described = connection.execute(f"describe published.main.{name}").fetchall()
-    is_same_row = " and ".join(
-        f'rows."{column[0]}" is not distinct from versions."{column[0]}"' for column in described
-    )
     table, history = f"published.main.{name}", f"published.main.{name}_history"
+    columns = [column for column, *_ in connection.execute(f"describe {table}").fetchall()]
+    is_same_row = " and ".join(
+        f'rows."{column}" is not distinct from versions."{column}"' for column in columns
+    )
     connection.execute(
         f"update {history} as versions set recorded_to = ? where recorded_to is null "  # noqa: S608
         f"and not exists (select 1 from {table} as rows where {is_same_row})",
         [now],
     )
+    row = ", ".join(f'"{column}"' for column in columns)
     connection.execute(
-        f"insert into {history} by name select *, ? as recorded_from from {table} as rows "  # noqa: S608
-        f"where not exists (select 1 from {history} as versions "
-        f"where versions.recorded_to is null and {is_same_row})",
+        f"insert into {history} by name select *, ? as recorded_from from "  # noqa: S608
+        f"(from {table} except select {row} from {history} where recorded_to is null)",
         [now],
     )
 

@@ -1,35 +1,88 @@
 -- Grain: one row per measure and currency of a consumer of a source on a local day.
 -- Key: usage_date, source_name, consumer, measure, currency.
--- Inputs: the tables about to be published, and the versions that are published.
--- Rule: of the closed days, those that differ now.
+-- Inputs: the versions of daily tokens and costs, those of this publication included.
+-- Rule: of the closed days that this publication changes.
 with sources as (
     select * from compared_sources
 ),
 
+tokens_history as (
+    select * from published.main.daily_tokens_history
+),
+
+costs_history as (
+    select * from published.main.daily_costs_converted_history
+),
+
+changes as (
+    select
+        usage_date,
+        source_name,
+        recorded_from as changed_at
+    from tokens_history
+    union
+    select
+        usage_date,
+        source_name,
+        recorded_to as changed_at
+    from tokens_history
+    union
+    select
+        usage_date,
+        source_name,
+        recorded_from as changed_at
+    from costs_history
+    union
+    select
+        usage_date,
+        source_name,
+        recorded_to as changed_at
+    from costs_history
+),
+
+changed_days as (
+    select
+        changes.usage_date,
+        changes.source_name,
+        sources.recorded_at
+    from changes
+    inner join sources
+        on
+            changes.source_name = sources.source_name
+            and changes.changed_at = sources.recorded_at
+    where
+        changes.usage_date >= sources.first_closed_date
+        and changes.usage_date <= sources.last_closed_date
+),
+
 tokens as (
     select
-        * exclude (recorded_from, recorded_to),
-        'before' as side
-    from published.main.daily_tokens_history
-    where recorded_to is null
-    union all by name
-    select
-        *,
-        'now' as side
-    from published.main.daily_tokens
+        tokens_history.*,
+        tokens_history.recorded_from < changed_days.recorded_at as was_published,
+        tokens_history.recorded_to is null as is_published
+    from tokens_history
+    inner join changed_days
+        on
+            tokens_history.usage_date = changed_days.usage_date
+            and tokens_history.source_name = changed_days.source_name
+    where
+        tokens_history.recorded_to is null
+        or tokens_history.recorded_to = changed_days.recorded_at
 ),
 
 costs as (
     select
-        * exclude (recorded_from, recorded_to),
-        'before' as side
-    from published.main.daily_costs_converted_history
-    where recorded_to is null
-    union all by name
-    select
-        *,
-        'now' as side
-    from published.main.daily_costs_converted
+        costs_history.*,
+        costs_history.recorded_from < changed_days.recorded_at as was_published,
+        costs_history.recorded_to is null as is_published
+    from costs_history
+    inner join changed_days
+        on
+            costs_history.usage_date = changed_days.usage_date
+            and costs_history.source_name = changed_days.source_name
+    where
+        costs_history.recorded_to is null
+        or costs_history.recorded_to = changed_days.recorded_at
 ),
 
 measured as (
@@ -43,7 +96,8 @@ measured as (
             'api_key': api_key_name,
             'model': model
         } as consumer,
-        side,
+        was_published,
+        is_published,
         cast(null as varchar) as currency,
         unnest([
             'calls',
@@ -77,7 +131,8 @@ measured as (
             'api_key': api_key_name,
             'model': model
         } as consumer,
-        side,
+        was_published,
+        is_published,
         unnest([null, currency, currency, reporting_currency]) as currency,
         unnest([
             'unpriced_tokens',
@@ -96,54 +151,32 @@ measured as (
 
 compared as (
     select
-        measured.usage_date,
-        measured.source_name,
-        measured.consumer,
-        measured.measure,
-        measured.currency,
-        cast(
-            sum(case when measured.side = 'before' then measured.amount end)
-            as decimal(38, 12)
-        ) as old_value,
-        cast(
-            sum(case when measured.side = 'now' then measured.amount end)
-            as decimal(38, 12)
-        ) as new_value
-    from measured
-    inner join sources
-        on
-            measured.source_name = sources.source_name
-            and measured.usage_date >= sources.first_closed_date
-            and measured.usage_date <= sources.last_closed_date
-    group by
-        measured.usage_date,
-        measured.source_name,
-        measured.consumer,
-        measured.measure,
-        measured.currency
-),
-
-differing_days as (
-    select distinct
         usage_date,
-        source_name
-    from compared
-    where old_value is distinct from new_value
+        source_name,
+        consumer,
+        measure,
+        currency,
+        cast(sum(case when was_published then amount end) as decimal(38, 12))
+            as old_value,
+        cast(sum(case when is_published then amount end) as decimal(38, 12)) as new_value
+    from measured
+    group by
+        usage_date,
+        source_name,
+        consumer,
+        measure,
+        currency
 ),
 
 final as (
     select
-        compared.*,
+        *,
         case
-            when compared.old_value = compared.new_value then 0
-            when compared.old_value is null and compared.new_value is null then 0
+            when old_value = new_value then 0
+            when old_value is null and new_value is null then 0
             else 1
         end as is_changed
     from compared
-    inner join differing_days
-        on
-            compared.usage_date = differing_days.usage_date
-            and compared.source_name = differing_days.source_name
 )
 
 select * from final
