@@ -194,7 +194,8 @@ def status() -> None:
         report.status(console, load_warehouse())
 
 
-@app.command()
+# SQL may begin with a comment, which looks like an option.
+@app.command(context_settings={"ignore_unknown_options": True})
 def query(
     sql: Annotated[str, typer.Argument(help="One SQL query over the published tables.")],
     as_of: Annotated[

@@ -90,7 +90,20 @@ def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) 
             "the published file keeps no history yet; it begins with `llm-usage publish`"
         )
     _check_instant(connection, instant)
-    at = _literal(instant)
+    _create_views(connection, file, _literal(instant))
+    _refuse_others(connection, file, sql, tables.difference(VERSIONED, LOGS))
+
+
+def _check_instant(connection: duckdb.DuckDBPyConnection, instant: datetime) -> None:
+    ((first,),) = connection.execute("select min(recorded_at) from publications").fetchall()
+    if first is None or instant < first:
+        since = f"; the first publication is of {first.isoformat()}" if first else ""
+        raise UsageError(f"nothing was published yet at {instant.isoformat()}{since}")
+    if instant > datetime.now(UTC):
+        raise UsageError(f"--as-of {instant.isoformat()} lies in the future")
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, file: str, at: str) -> None:
     for name in VERSIONED:
         connection.execute(
             f'create temporary view {name} as from "{file}".main.{name}_history '
@@ -101,27 +114,18 @@ def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) 
         connection.execute(
             f'create temporary view {name} as from "{file}".main.{name} where recorded_at <= {at}'
         )
-    answerable = (*VERSIONED, *LOGS)
+
+
+def _refuse_others(
+    connection: duckdb.DuckDBPyConnection, file: str, sql: str, forgetful: set[str]
+) -> None:
     for asked in connection.get_table_names(sql, qualified=True):
-        name = asked.split(" AS ")[0].removeprefix("main.").strip('"').lower()
-        if name in tables - {*answerable}:
+        name = asked.split(" AS ")[0].removeprefix("main.").lower()
+        if name in forgetful:
             raise UsageError(
                 f"{name} keeps no history, so it cannot be asked with --as-of; these can: "
-                f"{', '.join(answerable)}. {file}.{name} is the table as it is now"
+                f"{', '.join((*VERSIONED, *LOGS))}. {file}.{name} is the table as it is now"
             )
-
-
-def _check_instant(connection: duckdb.DuckDBPyConnection, instant: datetime) -> None:
-    found = connection.execute("select min(recorded_at) from publications").fetchone()
-    assert found is not None  # noqa: S101 - an aggregate has one row
-    (first,) = found
-    if first is None or instant < first:
-        raise UsageError(
-            f"nothing was published yet at {instant.isoformat()}; "
-            f"the first publication is of {first and first.isoformat()}"
-        )
-    if instant > datetime.now(UTC):
-        raise UsageError(f"--as-of {instant.isoformat()} lies in the future")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> set[str]:
@@ -150,10 +154,9 @@ def _next_instant(connection: duckdb.DuckDBPyConnection, known: set[str]) -> dat
     now = datetime.now(UTC)
     if "publications" not in known:
         return now
-    found = connection.execute("select max(recorded_at) from earlier.main.publications").fetchone()
-    assert found is not None  # noqa: S101 - an aggregate has one row
+    last = connection.execute("select max(recorded_at) from earlier.main.publications").fetchall()
     # A clock that was set back must not turn the order of publications round.
-    return max(now, found[0] + timedelta(microseconds=1)) if found[0] else now
+    return max([now, *(at + timedelta(microseconds=1) for (at,) in last if at)])
 
 
 def _add_versions(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:

@@ -114,8 +114,11 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             "from reconciliation"
         ).fetchall()[0]
         lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
-    verdict = f"[red]{differing:,} differ[/]" if differing else "[green]all agree[/]"
-    console.print(f"reconciliation: {agreeing + differing:,} totals compared, {verdict}")
+    compared = f"reconciliation: {agreeing + differing:,} totals compared"
+    if differing:
+        console.print(f"{compared}, [green]{agreeing:,} agree[/], [red]{differing:,} not[/]")
+    else:
+        console.print(f"{compared}, [green]all agree[/]")
     is_demo = demo_mark(warehouse).exists()
     for source, pair, day, model, measure, ours, theirs, difference, reason in lines:
         why = (

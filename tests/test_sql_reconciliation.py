@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from pipelines import report
+from pipelines.demo import LIAR
 from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse
 from pipelines.simulator import Simulator
+from pipelines.simulator.__main__ import lie as demo_lie
 from tests.loads import NOW, Project, frozen
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
@@ -111,9 +113,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def lie(vendors: Simulator) -> None:
-    vendors["tencent_lke"].data.lie(
-        usage_calls=7, usage_model="cs-normal-70b", usage_at=NOW.subtract(days=1).int_timestamp
-    )
+    demo_lie(LIAR, vendors[LIAR].data)
     vendors["aiproxy"].data.lie(dashboard_off=11, total_off=2)
     vendors["alibaba_model_router"].data.lies.tokens_off = 13
     vendors["alibaba_model_router"].data.lies.amount_off = Decimal("0.5")
@@ -144,7 +144,7 @@ def test_refusals_that_the_log_lacks_are_allowed_for(story: Story) -> None:
 
 def test_a_wrong_total_of_one_model_on_one_day_is_one_row(story: Story) -> None:
     (found,) = story.lying.differing("tencent_lke", "usage_call_details_vs_token_usage")
-    assert (found.day, found.model, found.measure) == (date(2026, 11, 19), "cs-normal-70b", "calls")
+    assert (found.day, found.model, found.measure) == (date(2026, 11, 18), "cs-normal-70b", "calls")
     assert (found.difference, found.reason) == (-7, "unexplained")
 
 
@@ -194,8 +194,8 @@ def test_the_report_is_green_when_all_agree(story: Story) -> None:
 def test_the_report_names_each_difference_and_the_demo_its_lie(story: Story) -> None:
     lines = story.lying.said.splitlines()
     differing = [one for one in story.lying.totals if one.verdict == "differs"]
-    assert f"{len(differing)} differ" in lines[0]
+    assert lines[0].endswith(f" agree, {len(differing)} not")
     assert len(lines) == 1 + len(differing)
     (line,) = (line for line in lines if "on purpose" in line)
-    assert "tencent_lke 2026-11-19 cs-normal-70b: calls" in line
+    assert "tencent_lke 2026-11-18 cs-normal-70b: calls" in line
     assert "(-7; usage_call_details_vs_token_usage; unexplained; the simulator lied here" in line

@@ -44,5 +44,5 @@ def create(world: World) -> Personality:
 
 def lie_for_demo(books: Books) -> None:
     """Count seven calls too many in the total of one model on one day of the recent past."""
-    three_days_ago = int(books.world.now()) - 3 * 86_400
-    books.lie(usage_calls=7, usage_model="cs-normal-70b", usage_at=three_days_ago)
+    two_days_ago = int(books.world.now()) - 2 * 86_400
+    books.lie(usage_calls=7, usage_model="cs-normal-70b", usage_at=two_days_ago)

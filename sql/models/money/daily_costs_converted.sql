@@ -1,6 +1,7 @@
 -- Grain: one row per row of daily_costs.
 -- Key: as there.
--- Rule: without a rate the converted cost is NULL, and its calls count as unconverted.
+-- Rule: without a rate the converted cost is NULL, and its calls count as unconverted;
+-- what no team owns is of team unassigned.
 {{ config(materialized='table') }}
 
 with daily_costs as (
@@ -11,9 +12,14 @@ daily_exchange_rates as (
     select * from {{ ref('daily_exchange_rates') }}
 ),
 
+daily_owners as (
+    select * from {{ ref('int_daily_owners') }}
+),
+
 final as (
     select
         daily_costs.usage_date,
+        coalesce(daily_owners.team, 'unassigned') as team,
         daily_costs.source_name,
         daily_costs.provider_name,
         daily_costs.account_id,
@@ -43,6 +49,13 @@ final as (
         on
             daily_costs.usage_date = daily_exchange_rates.usage_date
             and daily_costs.currency = daily_exchange_rates.currency
+    left join daily_owners
+        on
+            daily_costs.usage_date = daily_owners.usage_date
+            and daily_costs.source_name = daily_owners.source_name
+            and daily_costs.account_id is not distinct from daily_owners.account_id
+            and daily_costs.app_name is not distinct from daily_owners.app_name
+            and daily_costs.api_key_name is not distinct from daily_owners.api_key_name
 )
 
 select * from final

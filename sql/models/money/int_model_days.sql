@@ -9,7 +9,7 @@ with daily_costs as (
 ),
 
 cache_savings as (
-    select * from {{ ref('int_cache_savings') }}
+    select * from {{ ref('cache_savings') }}
 ),
 
 sums as (
@@ -40,8 +40,8 @@ final as (
         sums.calls,
         sums.tokens,
         cache_savings.input_tokens,
-        cache_savings.cached_tokens,
-        cache_savings.saving
+        cache_savings.cache_read_input_tokens as cached_tokens,
+        cache_savings.read_saving as saving
     from sums
     left join cache_savings
         on

@@ -1,0 +1,12 @@
+-- Is last night's load complete and fresh, per source?
+select
+    source_name, min(last_window_end) as loaded_up_to,
+    round(max(hours_since_last_window), 1) as hours_behind,
+    sum(gaps) as gaps, sum(disagreeing_windows) as disagreeing_windows,
+    (
+        select max(publications.last_complete_date) from publications
+        where publications.source_name = load_status.source_name
+    ) as last_complete_date
+from load_status
+group by source_name
+order by last_complete_date asc, hours_behind desc

@@ -1,0 +1,9 @@
+-- Does our derived cost agree with the reported one, over seven days, and if not, why?
+select
+    source_name, currency, reason, sum(calls) as calls,
+    sum(cost_reported) as cost_reported, sum(cost_derived) as cost_derived,
+    sum(cost_variance) as cost_variance
+from cost_variance
+where (select max(last_complete_date) from publications) - usage_date between 0 and 6
+group by source_name, currency, reason
+order by abs(sum(cost_variance)) desc nulls last, calls desc

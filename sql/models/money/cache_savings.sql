@@ -1,0 +1,88 @@
+-- Grain: one row per source, local day, model and currency, of calls with a list price.
+-- Key: all of these.
+-- Inputs: calls, at which prices each was billed, the prices.
+-- Rule: a token read from a cache saves what it costs less than other input; one written
+-- to it costs more by what its price is above that of other input.
+{{ config(materialized='table') }}
+
+with call_costs as (
+    select * from {{ ref('call_costs') }}
+),
+
+calls as (
+    select * from {{ ref('calls') }}
+),
+
+prices as (
+    select * from {{ ref('prices') }}
+),
+
+counted as (
+    select
+        call_costs.source_name,
+        call_costs.call_date as usage_date,
+        call_costs.model,
+        call_costs.currency,
+        call_costs.input_price_id,
+        call_costs.cache_read_price_id,
+        call_costs.cache_creation_price_id,
+        cast(sum(calls.input_tokens) as bigint) as input_tokens,
+        cast(sum(coalesce(calls.cache_read_input_tokens, 0)) as bigint)
+            as cache_read_input_tokens,
+        cast(sum(coalesce(calls.cache_creation_input_tokens, 0)) as bigint)
+            as cache_creation_input_tokens
+    from call_costs
+    inner join calls on call_costs.call_id = calls.call_id
+    where call_costs.currency = call_costs.currency_derived
+    group by
+        call_costs.source_name,
+        call_costs.call_date,
+        call_costs.model,
+        call_costs.currency,
+        call_costs.input_price_id,
+        call_costs.cache_read_price_id,
+        call_costs.cache_creation_price_id
+),
+
+final as (
+    select
+        counted.source_name,
+        counted.usage_date,
+        counted.model,
+        counted.currency,
+        cast(sum(counted.input_tokens) as bigint) as input_tokens,
+        cast(sum(counted.cache_read_input_tokens) as bigint) as cache_read_input_tokens,
+        cast(sum(counted.cache_creation_input_tokens) as bigint)
+            as cache_creation_input_tokens,
+        cast(
+            sum(
+                coalesce(
+                    counted.cache_read_input_tokens
+                    * (input_prices.price_per_token - read_prices.price_per_token),
+                    0
+                )
+            ) as decimal(38, 12)
+        ) as read_saving,
+        cast(
+            sum(
+                coalesce(
+                    counted.cache_creation_input_tokens
+                    * (creation_prices.price_per_token - input_prices.price_per_token),
+                    0
+                )
+            ) as decimal(38, 12)
+        ) as creation_surcharge
+    from counted
+    left join prices as input_prices on counted.input_price_id = input_prices.price_id
+    left join prices as read_prices
+        on counted.cache_read_price_id = read_prices.price_id
+    left join prices as creation_prices
+        on counted.cache_creation_price_id = creation_prices.price_id
+    group by
+        counted.source_name,
+        counted.usage_date,
+        counted.model,
+        counted.currency
+)
+
+select * from final
