@@ -216,7 +216,7 @@ def demo() -> None:
     with _told():
         warehouse = load_warehouse()
         mark_demo(warehouse)
-        with demo_settings():
+        with demo_settings(warehouse):
             _night(None, None, None)
 
 

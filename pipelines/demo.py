@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipelines.errors import RunError, UsageError
 from pipelines.settings import WarehouseSettings, demo_mark
@@ -32,18 +33,25 @@ def mark_demo(warehouse: WarehouseSettings) -> None:
             f"{warehouse.path} holds real rows, which the demo must not touch; set [warehouse] "
             "path and published_path to another folder for the demo"
         )
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text("This folder was filled by the demo: simulated vendors, simulated rows.\n")
+    if not mark.exists():
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text("{}")
 
 
 @contextmanager
-def demo_settings() -> Iterator[None]:
+def demo_settings(warehouse: WarehouseSettings) -> Iterator[None]:
     """Start the simulator, and set the environment so that every source reaches it.
+
+    Its vendors keep the addresses that they had in this warehouse's first demo: a vendor at
+    another address is another account.
 
     Raises:
         RunError: the simulator did not start.
     """
+    mark = demo_mark(warehouse)
+    ports = mark.read_text()
     command = [sys.executable, "-m", "pipelines.simulator", "--days", str(DAYS), "--lie", LIAR]
+    command += ["--ports", ports]
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -51,8 +59,13 @@ def demo_settings() -> Iterator[None]:
         assert process.stdin is not None  # noqa: S101
         line = process.stdout.readline()
         if not line:
-            raise RunError("the simulator did not start; `python -m pipelines.simulator` says why")
-        variables = _variables(json.loads(line))
+            raise RunError(
+                f"the simulator did not start; if the ports of the last demo are taken ({ports}), "
+                "`make clean` and run it again"
+            )
+        settings = json.loads(line)
+        mark.write_text(json.dumps({name: _port(own) for name, own in settings.items()}))
+        variables = _variables(settings)
         before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)
         try:
@@ -65,6 +78,10 @@ def demo_settings() -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+def _port(settings: dict[str, Any]) -> int | None:
+    return urlsplit(settings["base_url"]).port
 
 
 def _variables(settings: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -157,7 +157,10 @@ def _table(answer: duckdb.DuckDBPyRelation) -> str:
     shown = rows[:SHOWN_ROWS]
     lines = [
         _line(answer.columns),
-        _line("---:" if _is_number(column) else "---" for column in zip(*shown, strict=True)),
+        _line(
+            "---:" if _is_number([row[place] for row in shown]) else "---"
+            for place in range(len(answer.columns))
+        ),
         *(_line(_cell(value) for value in row) for row in shown),
     ]
     if len(rows) > len(shown):

@@ -156,7 +156,8 @@ def _next_instant(connection: duckdb.DuckDBPyConnection, known: set[str]) -> dat
         return now
     last = connection.execute("select max(recorded_at) from earlier.main.publications").fetchall()
     # A clock that was set back must not turn the order of publications round.
-    return max([now, *(at + timedelta(microseconds=1) for (at,) in last if at)])
+    later: list[datetime] = [at + timedelta(microseconds=1) for (at,) in last if at]
+    return max([now, *later])
 
 
 def _add_versions(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:

@@ -176,7 +176,7 @@ def test_an_unknown_time_zone_is_refused(shell: Shell) -> None:
 
 def test_real_and_simulated_rows_never_mix(shell: Shell) -> None:
     (shell.folder / "data").mkdir()
-    (shell.folder / "data/DEMO").touch()
+    (shell.folder / "data/DEMO").write_text("{}")
     shell.set(SOURCES__AIPROXY__BASE_URL="http://127.0.0.1:1/api", SOURCES__AIPROXY__ADMIN_KEY="x")
     done = shell("nightly")
     assert (done.returncode, "make clean" in done.stderr) == (2, True)

@@ -25,11 +25,14 @@ def main() -> None:
     parser.add_argument(
         "--lie", action="append", default=[], help="a personality that lies once, see lie_for_demo"
     )
+    parser.add_argument(
+        "--ports", type=json.loads, default={}, help='as JSON: {"aiproxy": 4000}; others are free'
+    )
     args = parser.parse_args()
     world = World(
         seed=args.seed, days=args.days, rows_per_day=args.rows_per_day, latency=args.latency
     )
-    with Simulator(world, args.name) as simulator:
+    with Simulator(world, args.name, args.ports) as simulator:
         for name in args.lie:
             lie(name, simulator[name].data)
         print(json.dumps(simulator.settings()), flush=True)

@@ -6,6 +6,7 @@ import pkgutil
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
@@ -142,9 +143,24 @@ class Simulator:
     """Runs personalities in threads of this process.
 
     Use as a context manager; `simulator["aiproxy"]` is a running `Personality`.
+
+    Args:
+        world: clock, seed and size of the traffic.
+        names: which personalities; all by default.
+        ports: the port of a personality, where it must have the address it had before; else any
+            free one.
+
+    Raises:
+        OSError: on entering, where a port is taken.
     """
 
-    def __init__(self, world: World | None = None, names: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        world: World | None = None,
+        names: list[str] | None = None,
+        ports: Mapping[str, int] | None = None,
+    ) -> None:
+        self._ports = ports or {}
         base = world or World()
         self.personalities: dict[str, Personality] = {}
         for name in names or personality_names():
@@ -158,10 +174,11 @@ class Simulator:
         return self.personalities[name]
 
     def __enter__(self) -> Self:
-        for personality in self.personalities.values():
+        for name, personality in self.personalities.items():
             # Named as TCP, or asyncio leaves Nagle's delay of 40 ms on every answer.
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            listener.bind(("127.0.0.1", 0))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self._ports.get(name, 0)))
             personality.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             personality.settings = _fill(personality.settings, personality.url)
             config = uvicorn.Config(

@@ -4,8 +4,7 @@ with staged as (
         source_name,
         call_date,
         count(*) as calls,
-        sum(total_tokens) as total_tokens,
-        sum(cost_reported) as cost
+        sum(total_tokens) as total_tokens
     from {{ ref('int_calls') }}
     group by source_name, call_date
 ),
@@ -15,8 +14,7 @@ built as (
         source_name,
         call_date,
         count(*) as calls,
-        sum(total_tokens) as total_tokens,
-        sum(cost_reported) as cost
+        sum(total_tokens) as total_tokens
     from {{ ref('calls') }}
     group by source_name, call_date
 ),

@@ -1,12 +1,12 @@
--- Incremental days neither lose nor double a bucket.
+-- Incremental days neither lose nor double a bucket. Its cost may change with what
+-- a vendor's price book says now, and closed days keep what it said then.
 with staged as (
     select
         source_name,
         bucket_date,
         count(*) as buckets,
         sum(calls) as calls,
-        sum(total_tokens) as total_tokens,
-        sum(cost_reported) as cost
+        sum(total_tokens) as total_tokens
     from {{ ref('int_usage_buckets') }}
     group by source_name, bucket_date
 ),
@@ -17,8 +17,7 @@ built as (
         bucket_date,
         count(*) as buckets,
         sum(calls) as calls,
-        sum(total_tokens) as total_tokens,
-        sum(cost_reported) as cost
+        sum(total_tokens) as total_tokens
     from {{ ref('usage_buckets') }}
     group by source_name, bucket_date
 ),
