@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test lint format bench clean lock
+.PHONY: help demo nightly test lint format bench docs clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -41,6 +41,9 @@ format: $(READY) ## Put Python and SQL into the house style
 
 bench: $(READY) ## Measure rows per second, CPU seconds and peak memory of the way from page to table
 	$(RUN)/python -m pipelines.bench
+
+docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
+	@$(RUN)/python -m pipelines.docs
 
 clean: ## Remove everything that loads wrote: the whole data folder
 	rm -rf data

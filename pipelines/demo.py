@@ -81,7 +81,7 @@ def demo_settings(warehouse: WarehouseSettings) -> Iterator[None]:
 
 
 def _port(settings: dict[str, Any]) -> int | None:
-    return urlsplit(settings["base_url"]).port
+    return urlsplit(str(settings["base_url"])).port
 
 
 def _variables(settings: dict[str, dict[str, Any]]) -> dict[str, str]:

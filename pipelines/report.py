@@ -50,6 +50,13 @@ LAST_WEEK = """
 """
 
 
+FRESHNESS = """
+    select source_name, stream, last_window_end, last_loaded_at, hours_since_last_window,
+        slices, rows_read, gaps, disagreeing_windows
+    from load_status
+    order by source_name, stream
+"""
+
 DIFFERING = """
     select source_name, pair, usage_date, coalesce(model, 'all models') as model, measure,
         detail_value, control_value, difference, reason
@@ -142,7 +149,7 @@ def status(console: Console, warehouse: WarehouseSettings) -> None:
         RunError: nothing was published yet.
     """
     with _published(warehouse) as connection:
-        found = connection.sql("select * from load_status order by all")
+        found = connection.sql(FRESHNESS)
         _print_rows(console, found.columns, found.fetchall())
     console.print(f"published {published_at(warehouse):%Y-%m-%d %H:%M} UTC", highlight=False)
 
@@ -234,4 +241,6 @@ def _plain(value: Decimal | None, sign: str = "") -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
