@@ -51,7 +51,8 @@ LAST_WEEK = """
 
 
 FRESHNESS = """
-    select source_name, stream, last_window_end, last_loaded_at, hours_since_last_window,
+    select source_name, stream, last_window_end, last_loaded_at,
+        round(hours_since_last_window, 1) as hours_since,
         slices, rows_read, gaps, disagreeing_windows
     from load_status
     order by source_name, stream
