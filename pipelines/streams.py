@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 import pyarrow as pa
 from dlt.extract import DltSource
 
+from pipelines.http import ApiClient
 from pipelines.settings import SourceSettings
 from pipelines.windows import Pace, Window
 
@@ -109,6 +110,28 @@ class Reader(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+class ApiReader:
+    """A reader with one HTTP client, its streams apart; a vendor's reader derives from it."""
+
+    _client: ApiClient
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._client.requests
+
+    @property
+    def retries(self) -> int:
+        """Requests that repeated a failed one."""
+        return self._client.retries
 
 
 @dataclass(frozen=True)

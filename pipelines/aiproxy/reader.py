@@ -15,7 +15,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -42,7 +42,7 @@ from pipelines.errors import UsageError
 from pipelines.http import ApiClient, BadResponseError
 from pipelines.pages import to_table
 from pipelines.settings import SourceSettings, setting
-from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
@@ -84,7 +84,7 @@ class AdminKey(httpx.Auth):
         yield request
 
 
-class AiProxy:
+class AiProxy(ApiReader):
     """An open connection to one AI Proxy instance.
 
     Raises:
@@ -112,22 +112,6 @@ class AiProxy:
             judge=aiproxy_judge(settings.name),
             secrets=(settings.admin_key,),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._client.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
-        return self._client.retries
 
     def streams(self) -> Sequence[Stream]:
         """Return `channels` (who ran a call), `logs` (the calls) and `dashboard` (their totals)."""

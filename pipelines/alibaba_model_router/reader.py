@@ -13,7 +13,6 @@ What the vendor does, and what follows here:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
 
 import pendulum
 import pyarrow as pa
@@ -27,7 +26,7 @@ from pipelines.alibaba_model_router.signing import Acs3, spelled_query
 from pipelines.http import ApiClient, BadResponseError
 from pipelines.pages import to_table
 from pipelines.settings import SourceSettings, setting
-from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
 from pipelines.windows import Grid, Window
 
 ROWS_PER_TABLE = 20_000
@@ -50,7 +49,7 @@ class ModelRouterSettings(SourceSettings):
     requests_per_second: float = setting("the pace, never exceeded", 5.0)
 
 
-class ModelRouter:
+class ModelRouter(ApiReader):
     """An open connection to one ModelRouter tenant."""
 
     def __init__(self, settings: ModelRouterSettings) -> None:
@@ -66,22 +65,6 @@ class ModelRouter:
             judge=model_router_judge(settings.name, auth),
             secrets=(settings.access_key_id, settings.access_key_secret, settings.security_token),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._client.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
-        return self._client.retries
 
     def streams(self) -> Sequence[Stream]:
         """Return a stream for each endpoint: dimensions, logs, billing lines, control totals."""

@@ -13,7 +13,6 @@ What the server does, and what follows here (trace server of the Python package 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
 
 import httpx
 import pendulum
@@ -23,7 +22,7 @@ from pendulum import Duration
 from pipelines.errors import UsageError
 from pipelines.http import ApiClient, VendorFaultError
 from pipelines.settings import SourceSettings, load_warehouse, setting
-from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
 from pipelines.weave.request import (
     HOUR,
     LONGEST,
@@ -77,7 +76,7 @@ def open_weave(settings: WeaveSettings) -> "Weave":
     return Weave(settings, load_warehouse().reporting_timezone)
 
 
-class Weave:
+class Weave(ApiReader):
     """An open connection to one trace server.
 
     Args:
@@ -103,22 +102,6 @@ class Weave:
             judge=weave_judge(settings.name),
             secrets=(settings.api_key,),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._client.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
-        return self._client.retries
 
     def streams(self) -> Sequence[Stream]:
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
