@@ -627,5 +627,5 @@ def test_model_configs_are_the_price_list(gateway: Gateway) -> None:
 def test_settings_reach_the_account() -> None:
     with Simulator(World(rows_per_day=0), ["aiproxy"]) as simulator:
         one = simulator["aiproxy"]
-        settings = {"base_url": f"{one.url}/api", "admin_key": ADMIN_KEY, "currency": "USD"}
-        assert one.settings == settings
+        expected = {"base_url": f"{one.url}/api", "admin_key": ADMIN_KEY, "currency": "USD"}
+        assert one.settings == {**expected, "requests_per_second": 500}
