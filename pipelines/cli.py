@@ -91,6 +91,9 @@ def _told() -> Iterator[None]:
         os._exit(EXIT_INTERRUPTED)
     except (typer.Exit, typer.Abort):
         raise
+    except BrokenPipeError:
+        # `| head` has seen enough. What is still buffered must not fail at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         line = (str(error).splitlines() or [""])[0]
         errors.print(
