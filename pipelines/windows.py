@@ -39,10 +39,6 @@ class Window:
         """The end in Unix milliseconds."""
         return round(self.end.timestamp() * 1000)
 
-    def contains(self, instant: DateTime) -> bool:
-        """Say whether `instant` lies in `[start, end)`."""
-        return self.start <= instant < self.end
-
 
 @dataclass(frozen=True)
 class Grid:
