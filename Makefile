@@ -40,10 +40,10 @@ format: $(READY) ## Put Python and SQL into the house style
 	$(RUN)/sqlfluff fix --disable-progress-bar sql
 
 bench: $(READY) ## Measure rows per second, CPU seconds and peak memory of the way from page to table
-	$(RUN)/python -m pipelines.bench
+	$(RUN)/python -m pipelines.dev.bench
 
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
-	@$(RUN)/python -m pipelines.docs
+	@$(RUN)/python -m pipelines.dev.docs
 
 clean: ## Remove everything that loads wrote: the whole data folder
 	rm -rf data

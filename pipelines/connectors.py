@@ -1,6 +1,7 @@
 """Which vendors there are, and which of them the settings turn into sources.
 
-A vendor is a folder of this package whose module has a `CONNECTOR`; adding one needs no list.
+A vendor is a folder of `pipelines.sources` whose module has a `CONNECTOR`: adding one needs no
+list.
 """
 
 import importlib
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import pipelines
+from pipelines import sources
 from pipelines.errors import UsageError
 from pipelines.http import SourceError
 from pipelines.settings import load_source, missing_settings, source_sections
@@ -30,10 +31,10 @@ class Source:
 def connectors() -> dict[str, Connector]:
     """Return every vendor's connector by its vendor's name."""
     found: dict[str, Connector] = {}
-    for module in pkgutil.iter_modules(pipelines.__path__):
+    for module in pkgutil.iter_modules(sources.__path__):
         if module.ispkg:
             connector = getattr(
-                importlib.import_module(f"pipelines.{module.name}"), "CONNECTOR", None
+                importlib.import_module(f"pipelines.sources.{module.name}"), "CONNECTOR", None
             )
             if isinstance(connector, Connector):
                 found[connector.vendor] = connector

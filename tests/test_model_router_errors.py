@@ -7,7 +7,6 @@ from typing import Any
 import pendulum
 import pytest
 
-from pipelines.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
 from pipelines.http import (
     AuthenticationError,
     BadResponseError,
@@ -19,6 +18,7 @@ from pipelines.http import (
 )
 from pipelines.simulator import Fault, Personality, Simulator, World
 from pipelines.simulator.alibaba_model_router import STS_SETTINGS, create
+from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
 from pipelines.streams import Reading
 from pipelines.windows import Window
 

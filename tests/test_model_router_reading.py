@@ -7,13 +7,13 @@ from typing import Any
 import pendulum
 import pytest
 
-from pipelines.alibaba_model_router.listing import read_list
-from pipelines.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
-from pipelines.alibaba_model_router.response import Page, read_page
-from pipelines.alibaba_model_router.schema import BILLING_LINES, logs_contract
 from pipelines.http import BadResponseError
 from pipelines.simulator import Personality, Simulator
 from pipelines.simulator.alibaba_model_router import PROMPT_MARKER, Books, create
+from pipelines.sources.alibaba_model_router.listing import read_list
+from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
+from pipelines.sources.alibaba_model_router.response import Page, read_page
+from pipelines.sources.alibaba_model_router.schema import BILLING_LINES, logs_contract
 from pipelines.streams import Reading
 from pipelines.windows import Window
 from tests.loads import frozen

@@ -6,7 +6,6 @@ import dlt
 import pendulum
 import pytest
 
-from pipelines.aiproxy.reader import AiProxySettings
 from pipelines.connectors import configured_sources
 from pipelines.errors import UsageError
 from pipelines.settings import (
@@ -16,6 +15,7 @@ from pipelines.settings import (
     parse_instant,
     source_sections,
 )
+from pipelines.sources.aiproxy.reader import AiProxySettings
 
 NOW = pendulum.datetime(2026, 11, 20)
 

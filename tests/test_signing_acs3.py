@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.alibaba_model_router.signing import (
+from pipelines.simulator import Personality, Simulator
+from pipelines.simulator.alibaba_model_router import STS_SETTINGS
+from pipelines.sources.alibaba_model_router.signing import (
     Acs3,
     authorization,
     spelled_query,
     string_to_sign,
 )
-from pipelines.simulator import Personality, Simulator
-from pipelines.simulator.alibaba_model_router import STS_SETTINGS
 
 ACS3 = json.loads((Path(__file__).parent / "vectors" / "acs3.json").read_text())
 VECTORS = pytest.mark.parametrize("vector", ACS3["vectors"], ids=lambda vector: vector["name"])

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pendulum import DateTime
 
-from pipelines.alibaba_model_router.reader import ModelRouterSettings
 from pipelines.settings import load_source
 from pipelines.simulator import Fault, Personality
 from pipelines.simulator.alibaba_model_router import (
@@ -15,6 +14,7 @@ from pipelines.simulator.alibaba_model_router import (
     KEY_MARKER,
     PROMPT_MARKER,
 )
+from pipelines.sources.alibaba_model_router.reader import ModelRouterSettings
 from tests.loads import NOW, Project, frozen, vendor
 
 NAME = "alibaba_model_router"

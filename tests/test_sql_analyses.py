@@ -16,9 +16,9 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines import docs
 from pipelines.cli import app
 from pipelines.connectors import configured_sources, connectors
+from pipelines.dev import docs
 from pipelines.progress import LogWatcher
 from pipelines.publish import publish
 from pipelines.runner import Run, load_source

@@ -20,8 +20,8 @@ from pipelines.http import (
 )
 from pipelines.simulator import Fault, Personality, Simulator
 from pipelines.simulator.tencent_lke import APPS
+from pipelines.sources.tencent_lke.reader import TencentLke, TencentLkeSettings
 from pipelines.streams import Reading
-from pipelines.tencent_lke.reader import TencentLke, TencentLkeSettings
 from pipelines.windows import Window, slices
 from tests.loads import NOW, frozen
 

@@ -12,9 +12,9 @@ from pendulum import DateTime
 from pipelines.errors import UsageError
 from pipelines.http import InvalidRequestError
 from pipelines.settings import load_source
-from pipelines.weave.reader import Weave, WeaveSettings
-from pipelines.weave.request import granularity_for, stats_body
-from pipelines.weave.schema import CALLS, USAGE, Buckets, Metric
+from pipelines.sources.weave.reader import Weave, WeaveSettings
+from pipelines.sources.weave.request import granularity_for, stats_body
+from pipelines.sources.weave.schema import CALLS, USAGE, Buckets, Metric
 from pipelines.windows import Window
 
 START = pendulum.datetime(2026, 3, 1)

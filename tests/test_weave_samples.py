@@ -13,8 +13,8 @@ import pytest
 
 from pipelines.http import BadResponseError, InvalidRequestError, VendorFaultError
 from pipelines.pages import Parsed
-from pipelines.weave.response import read_answer, weave_judge
-from pipelines.weave.schema import CALLS, USAGE, Buckets, Metric
+from pipelines.sources.weave.response import read_answer, weave_judge
+from pipelines.sources.weave.schema import CALLS, USAGE, Buckets, Metric
 from pipelines.windows import Window
 
 SAMPLES = Path(__file__).parent / "samples" / "weave"

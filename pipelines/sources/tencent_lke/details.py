@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 
 from pipelines.http import BadResponseError
 from pipelines.pages import to_table
+from pipelines.sources.tencent_lke.client import CloudApi
+from pipelines.sources.tencent_lke.envelope import ResponseTooLargeError
+from pipelines.sources.tencent_lke.schema import CALL_DETAILS
 from pipelines.streams import Progress, Reading
-from pipelines.tencent_lke.client import CloudApi
-from pipelines.tencent_lke.envelope import ResponseTooLargeError
-from pipelines.tencent_lke.schema import CALL_DETAILS
 from pipelines.windows import Window
 
 LARGEST_PAGE = 1000

@@ -1,15 +1,15 @@
 """Tencent Cloud LKE (Agent Development Platform): call details and token usage."""
 
 from pipelines.loading import raw_schema
-from pipelines.streams import Connector, Write
-from pipelines.tencent_lke.reader import TencentLkeSettings, open_lke
-from pipelines.tencent_lke.schema import (
+from pipelines.sources.tencent_lke.reader import TencentLkeSettings, open_lke
+from pipelines.sources.tencent_lke.schema import (
     APPS_SCHEMA,
     CALL_DETAILS_SCHEMA,
     MODELS_SCHEMA,
     TOKEN_USAGE_SCHEMA,
 )
-from pipelines.tencent_lke.source import tencent_lke
+from pipelines.sources.tencent_lke.source import tencent_lke
+from pipelines.streams import Connector, Write
 
 CONNECTOR = Connector(
     vendor="tencent_lke",

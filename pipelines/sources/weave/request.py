@@ -13,7 +13,7 @@ import pendulum
 from pendulum import DateTime
 
 from pipelines.http import InvalidRequestError
-from pipelines.weave.schema import COSTS, COUNTS, TOKENS, Buckets, Metric
+from pipelines.sources.weave.schema import COSTS, COUNTS, TOKENS, Buckets, Metric
 from pipelines.windows import Window
 
 LONGEST = pendulum.duration(days=31)

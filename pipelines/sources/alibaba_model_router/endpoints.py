@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipelines.alibaba_model_router import schema
-from pipelines.alibaba_model_router.signing import DATE_FORMAT
 from pipelines.pages import Contract
+from pipelines.sources.alibaba_model_router import schema
+from pipelines.sources.alibaba_model_router.signing import DATE_FORMAT
 from pipelines.streams import Write
 from pipelines.windows import Window
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import httpx
 
-from pipelines.alibaba_model_router.response import ROW_NAMES, decoded, whole_number
-from pipelines.alibaba_model_router.signing import Acs3
 from pipelines.http import (
     AuthenticationError,
     BadResponseError,
@@ -27,6 +25,8 @@ from pipelines.http import (
     VendorFaultError,
     retry_after,
 )
+from pipelines.sources.alibaba_model_router.response import ROW_NAMES, decoded, whole_number
+from pipelines.sources.alibaba_model_router.signing import Acs3
 
 RETRY_AFTER = "x-acs-retry-after"
 """The header by which the vendor's own clients know that they are throttled: milliseconds."""

@@ -1,9 +1,9 @@
 """Alibaba Cloud AiContent ModelRouter: the calls, billing lines and totals of one tenant."""
 
-from pipelines.alibaba_model_router.endpoints import endpoints
-from pipelines.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
-from pipelines.alibaba_model_router.source import alibaba_model_router
 from pipelines.loading import raw_schema
+from pipelines.sources.alibaba_model_router.endpoints import endpoints
+from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
+from pipelines.sources.alibaba_model_router.source import alibaba_model_router
 from pipelines.streams import Connector
 
 CONNECTOR = Connector(

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from pipelines.alibaba_model_router.response import Page
+from pipelines.sources.alibaba_model_router.response import Page
 from pipelines.streams import Progress
 
 READS = 3

@@ -19,10 +19,9 @@ from pipelines.errors import UsageError
 from pipelines.http import BadResponseError, InvalidRequestError
 from pipelines.pages import to_table
 from pipelines.settings import SourceSettings, load_warehouse, setting
-from pipelines.streams import Progress, Reading, Stream, Write
-from pipelines.tencent_lke.client import CloudApi
-from pipelines.tencent_lke.details import CallDetails
-from pipelines.tencent_lke.schema import (
+from pipelines.sources.tencent_lke.client import CloudApi
+from pipelines.sources.tencent_lke.details import CallDetails
+from pipelines.sources.tencent_lke.schema import (
     APP_CONSTANTS,
     APPS,
     APPS_SCHEMA,
@@ -36,8 +35,9 @@ from pipelines.tencent_lke.schema import (
     TOKEN_USAGE_CONSTANTS,
     TOKEN_USAGE_SCHEMA,
 )
-from pipelines.tencent_lke.signing import Tc3Auth
-from pipelines.tencent_lke.usage import TokenUsage
+from pipelines.sources.tencent_lke.signing import Tc3Auth
+from pipelines.sources.tencent_lke.usage import TokenUsage
+from pipelines.streams import Progress, Reading, Stream, Write
 from pipelines.windows import ONE_DAY, Grid, Window
 
 SERVICE = "lke"

@@ -22,8 +22,7 @@ from pendulum import Duration
 from pipelines.errors import UsageError
 from pipelines.http import ApiClient, VendorFaultError
 from pipelines.settings import SourceSettings, load_warehouse, setting
-from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
-from pipelines.weave.request import (
+from pipelines.sources.weave.request import (
     HOUR,
     LONGEST,
     MAX_BUCKETS,
@@ -32,8 +31,9 @@ from pipelines.weave.request import (
     granularity_for,
     stats_body,
 )
-from pipelines.weave.response import TOO_MUCH, read_answer, weave_judge
-from pipelines.weave.schema import CALLS, CONSTANTS, USAGE, Buckets
+from pipelines.sources.weave.response import TOO_MUCH, read_answer, weave_judge
+from pipelines.sources.weave.schema import CALLS, CONSTANTS, USAGE, Buckets
+from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
 from pipelines.windows import Grid, Window
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from pipelines.pages import to_table
+from pipelines.sources.tencent_lke.client import CloudApi
+from pipelines.sources.tencent_lke.schema import TOKEN_USAGE
 from pipelines.streams import Progress, Reading
-from pipelines.tencent_lke.client import CloudApi
-from pipelines.tencent_lke.schema import TOKEN_USAGE
 from pipelines.windows import Window
 
 SUB_BIZ_TYPES: Mapping[str, Sequence[str]] = {

@@ -20,7 +20,7 @@ import duckdb
 from pipelines.errors import UsageError
 from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse, project_root
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
 ANALYSES = PROJECT / "sql" / "analyses"
 

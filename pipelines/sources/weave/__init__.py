@@ -1,10 +1,10 @@
 """W&B Weave (trace.wandb.ai): hourly token, cost, call and latency statistics of a project."""
 
 from pipelines.loading import raw_schema
+from pipelines.sources.weave.reader import WeaveSettings, open_weave
+from pipelines.sources.weave.schema import CALLS, USAGE
+from pipelines.sources.weave.source import weave
 from pipelines.streams import Connector, Write
-from pipelines.weave.reader import WeaveSettings, open_weave
-from pipelines.weave.schema import CALLS, USAGE
-from pipelines.weave.source import weave
 
 CONNECTOR = Connector(
     vendor="weave",

@@ -24,9 +24,13 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.aiproxy.dashboard import check_hours, totals_document, totals_query
-from pipelines.aiproxy.envelope import TOTALS, aiproxy_judge
-from pipelines.aiproxy.schema import (
+from pipelines.errors import UsageError
+from pipelines.http import ApiClient, BadResponseError
+from pipelines.pages import to_table
+from pipelines.settings import SourceSettings, setting
+from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
+from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge
+from pipelines.sources.aiproxy.schema import (
     CHANNEL_CONSTANTS,
     CHANNELS,
     CHANNELS_SCHEMA,
@@ -38,10 +42,6 @@ from pipelines.aiproxy.schema import (
     PRIVATE,
     logs_contract,
 )
-from pipelines.errors import UsageError
-from pipelines.http import ApiClient, BadResponseError
-from pipelines.pages import to_table
-from pipelines.settings import SourceSettings, setting
 from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
 from pipelines.windows import Grid, Window, merged
 

@@ -1,9 +1,9 @@
 """AI Proxy (github.com/labring/aiproxy): the log rows of a self-hosted gateway, and its totals."""
 
-from pipelines.aiproxy.reader import AiProxy, AiProxySettings
-from pipelines.aiproxy.schema import CHANNELS_SCHEMA, DASHBOARD_SCHEMA, LOGS_SCHEMA
-from pipelines.aiproxy.source import aiproxy
 from pipelines.loading import raw_schema
+from pipelines.sources.aiproxy.reader import AiProxy, AiProxySettings
+from pipelines.sources.aiproxy.schema import CHANNELS_SCHEMA, DASHBOARD_SCHEMA, LOGS_SCHEMA
+from pipelines.sources.aiproxy.source import aiproxy
 from pipelines.streams import Connector, Write
 
 CONNECTOR = Connector(

@@ -13,8 +13,8 @@ import httpx
 import orjson
 
 from pipelines.http import ApiClient, Limits, SourceError
-from pipelines.tencent_lke.envelope import CLOCK_IS_OFF, read_envelope
-from pipelines.tencent_lke.signing import Tc3Auth
+from pipelines.sources.tencent_lke.envelope import CLOCK_IS_OFF, read_envelope
+from pipelines.sources.tencent_lke.signing import Tc3Auth
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -19,7 +19,7 @@ from pipelines.http import (
     VendorFaultError,
 )
 from pipelines.pages import Parsed, to_table
-from pipelines.weave.schema import Buckets
+from pipelines.sources.weave.schema import Buckets
 from pipelines.windows import Window
 
 ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})

@@ -18,14 +18,14 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
-from pipelines.alibaba_model_router.errors import model_router_judge
-from pipelines.alibaba_model_router.listing import Listing, read_list
-from pipelines.alibaba_model_router.response import Page, read_page, rows_document
-from pipelines.alibaba_model_router.signing import Acs3, spelled_query
 from pipelines.http import ApiClient, BadResponseError
 from pipelines.pages import to_table
 from pipelines.settings import SourceSettings, setting
+from pipelines.sources.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
+from pipelines.sources.alibaba_model_router.errors import model_router_judge
+from pipelines.sources.alibaba_model_router.listing import Listing, read_list
+from pipelines.sources.alibaba_model_router.response import Page, read_page, rows_document
+from pipelines.sources.alibaba_model_router.signing import Acs3, spelled_query
 from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
 from pipelines.windows import Grid, Window
 

@@ -22,15 +22,15 @@ import pendulum
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.aiproxy import CONNECTOR
-from pipelines.aiproxy.reader import PAGES_PER_TABLE
-from pipelines.aiproxy.schema import LOG_CONSTANTS, LOGS_SCHEMA, logs_contract
 from pipelines.connectors import Source
 from pipelines.pages import to_table
 from pipelines.progress import LogWatcher
 from pipelines.runner import Run, load_source
 from pipelines.settings import SourceSettings, WarehouseSettings
 from pipelines.simulator import Simulator, World
+from pipelines.sources.aiproxy import CONNECTOR
+from pipelines.sources.aiproxy.reader import PAGES_PER_TABLE
+from pipelines.sources.aiproxy.schema import LOG_CONSTANTS, LOGS_SCHEMA, logs_contract
 from pipelines.streams import Progress, Reading, Stream, Write
 from pipelines.windows import Grid, Window
 
@@ -172,7 +172,15 @@ def main() -> None:
     table = Table("way", "rows/s", "wall s", "CPU s", "CPU / parse", "peak MB", "pages MB")
     parse_cpu = 0.0
     for way, (meaning, _) in WAYS.items():
-        command = [sys.executable, "-m", "pipelines.bench", "--rows", str(args.rows), "--way", way]
+        command = [
+            sys.executable,
+            "-m",
+            "pipelines.dev.bench",
+            "--rows",
+            str(args.rows),
+            "--way",
+            way,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
         found = json.loads(done.stdout.splitlines()[-1])
         parse_cpu = parse_cpu or found["cpu"]

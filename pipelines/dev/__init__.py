@@ -1,0 +1,1 @@
+"""What only maintainers run: measurements and generated documentation."""
