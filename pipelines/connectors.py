@@ -14,7 +14,7 @@ from typing import Any
 from pipelines import sources
 from pipelines.errors import UsageError
 from pipelines.http import SourceError
-from pipelines.settings import load_source, missing_settings, source_sections
+from pipelines.settings import load_source, load_warehouse, missing_settings, source_sections
 from pipelines.streams import Connector
 
 
@@ -93,7 +93,7 @@ def _configured(name: str, connector: Connector, *, asked_for: bool) -> Source |
         return None
     try:
         # Opening sends nothing, and refuses what the vendor could not serve.
-        with connector.open(settings):
-            return Source(name, connector, settings)
+        connector.open(settings, load_warehouse().reporting_timezone).close()
     except SourceError as error:
         raise UsageError(str(error)) from None
+    return Source(name, connector, settings)

@@ -1,24 +1,31 @@
-"""One slice of one stream as dlt resources: its rows, its line in the ledger, its watermark.
+"""From slices to dlt: each stream a resource, with its ledger lines and marks in the same package.
 
-All three travel in one load package, so that a crash leaves all of them or none.
+A load package holds as many slices as its budget allows. The rows of a slice, its line in the
+ledger and its watermark are all in one package, so that a crash leaves all of them or none.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dlt
-import pendulum
 import pyarrow as pa
-from dlt.common.schema.typing import TColumnSchema, TWriteDispositionConfig
+from dlt.common.configuration.container import Container
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.schema.typing import (
+    TColumnSchema,
+    TSchemaContract,
+    TWriteDispositionConfig,
+)
 from dlt.extract import DltResource
 from pendulum import DateTime
 
 from pipelines.pages import UTC_MICROS
-from pipelines.streams import Progress, Reader, Reading, Stream, Write
-from pipelines.windows import Window, merged, outside
+from pipelines.planning import Mark, Step
+from pipelines.streams import WINDOW_COLUMNS, Reading, Table, Write
+from pipelines.windows import Window
 
 LEDGER = "load_ledger"
 LEDGER_SCHEMA = pa.schema(
@@ -42,210 +49,215 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 
-MARKER = "is_window_marker"
-"""True in the one staged row that carries a slice's window. dlt never inserts it: it is the
-table's hard-delete column. It is there even when the window is empty, so that a window can shrink
-to nothing."""
+ROWS_PER_TABLE = 20_000
+"""Rows handed to dlt at once: it computes the table's schema anew each time."""
 
-WINDOW_COLUMNS = pa.schema(
-    [
-        (MARKER, pa.bool_()),
-        ("window_start", UTC_MICROS),
-        ("window_end", UTC_MICROS),
-        ("row_in_window", pa.int64()),
-    ]
-)
+CONTRACT: TSchemaContract = {"columns": "evolve", "data_type": "freeze"}
 
 
 @dataclass(frozen=True)
-class Job:
-    """One slice to load.
+class ReadStep:
+    """A slice that was read, and what that took.
 
     Attributes:
-        reader: the open source.
-        source_name: whose rows these are.
-        stream: which endpoint.
-        scope: which account, group or model of it.
-        window: which stretch of time.
-        run_id: the run that this slice belongs to.
-        run_kind: `nightly`, `backfill` or `reread` (of a stretch that had not settled).
-        progress: told of pages as they arrive.
+        step: the slice.
+        reading: what it held; without its tables once they are handed on.
+        rows: how many rows it held.
+        requests: sent for it, retries included.
+        retries: those of them that repeated a failed one.
+        started_at: when its reading began.
+        finished_at: when its last page was typed.
     """
 
-    reader: Reader
-    source_name: str
-    stream: Stream
-    scope: str
-    window: Window
-    run_id: str
-    run_kind: str
-    progress: Progress
+    step: Step
+    reading: Reading
+    rows: int
+    requests: int
+    retries: int
+    started_at: DateTime
+    finished_at: DateTime
 
-    @cached_property
-    def outcome(self) -> tuple[Reading, dict[str, Any]]:
-        """The slice's rows and its ledger line; read from the vendor on first use.
-
-        Raises:
-            SourceError: the vendor could not be read.
-        """
-        requests, retries = self.reader.requests, self.reader.retries
-        started = pendulum.now("UTC")
-        reading = self.stream.read(self.scope, self.window, self.progress)
-        line = {
-            "slice_id": "/".join(
-                (self.run_id, self.source_name, self.stream.name, self.scope, str(self.window))
-            ),
-            "run_id": self.run_id,
-            "run_kind": self.run_kind,
-            "source_name": self.source_name,
-            "stream": self.stream.name,
-            "scope": self.scope,
-            "account_id": self.stream.account_of(self.scope),
-            "window_start": self.window.start,
-            "window_end": self.window.end,
-            "row_count": reading.rows,
-            "reported_total": reading.reported_total,
-            "requests": self.reader.requests - requests,
-            "retries": self.reader.retries - retries,
-            "unknown_fields": ", ".join(sorted(reading.unknown_fields)) or None,
-            "read_started_at": started,
-            "read_finished_at": pendulum.now("UTC"),
-        }
-        return reading, line
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How far one scope of one stream has been read.
-
-    Attributes:
-        watermark: the end of what has been read without a gap; None before the first slice.
-        unsettled: stretches behind it whose rows were still changing.
-    """
-
-    watermark: DateTime | None = None
-    unsettled: tuple[Window, ...] = ()
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "Mark":
-        """Read what `to_state` wrote."""
-        watermark = state.get("watermark")
-        return cls(
-            _instant(watermark) if watermark else None,
-            tuple(Window(_instant(a), _instant(b)) for a, b in state.get("unsettled", [])),
-        )
-
-    def to_state(self) -> dict[str, Any]:
-        """Return it as JSON-ready text, for dlt's state."""
+    def ledger_line(self, run_id: str, source_name: str) -> dict[str, Any]:
+        """Return its line in the ledger."""
+        step, reading = self.step, self.reading
         return {
-            "watermark": self.watermark.to_iso8601_string() if self.watermark else None,
-            "unsettled": [
-                [w.start.to_iso8601_string(), w.end.to_iso8601_string()] for w in self.unsettled
-            ],
+            "slice_id": "/".join(
+                (run_id, source_name, step.stream.name, step.scope, str(step.window))
+            ),
+            "run_id": run_id,
+            "run_kind": step.kind,
+            "source_name": source_name,
+            "stream": step.stream.name,
+            "scope": step.scope,
+            "account_id": step.stream.account_of(step.scope),
+            "window_start": step.window.start,
+            "window_end": step.window.end,
+            "row_count": self.rows,
+            "reported_total": reading.reported_total,
+            "requests": self.requests,
+            "retries": self.retries,
+            "unknown_fields": ", ".join(sorted(reading.unknown_fields)) or None,
+            "read_started_at": self.started_at,
+            "read_finished_at": self.finished_at,
         }
 
-    def after(self, window: Window, reading: Reading, *, moves: bool) -> "Mark":
-        """Return the mark once `window` has been read; only a run that `moves` it goes forward."""
-        unsettled = merged([*outside(self.unsettled, window), *reading.unsettled])
-        if not moves:
-            return Mark(self.watermark, tuple(unsettled))
-        # A look-back lies behind the watermark and must not pull it back.
-        watermark = max(self.watermark, window.end) if self.watermark else window.end
-        return Mark(watermark, tuple(unsettled))
+    def without_tables(self) -> "ReadStep":
+        """Return the same without its rows, which would be held until the package is loaded."""
+        return replace(self, reading=replace(self.reading, tables=()))
 
 
-def stream_marks(pipeline_state: Any, source: str, stream: str) -> dict[str, Mark]:
-    """Return the mark of each scope of a stream, out of a dlt pipeline's state."""
-    resources = pipeline_state.get("sources", {}).get(source, {}).get("resources", {})
-    found = resources.get(stream, {}).get("scopes", {})
-    return {scope: Mark.from_state(state) for scope, state in found.items()}
+@dataclass
+class Package:
+    """How full one load package is, all streams of a source together.
+
+    Attributes:
+        rows: the budget; None for no bound.
+        seconds: how long a package with rows in it may wait for more; None for no bound.
+        steps: what is in it.
+    """
+
+    rows: int | None = None
+    seconds: float | None = None
+    steps: list[ReadStep] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    held: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next slice belongs into the next package."""
+        if self.rows is not None and self.held >= self.rows:
+            return True
+        is_late = self.seconds is not None and time.monotonic() - self.began >= self.seconds
+        return is_late and bool(self.steps)
+
+    def add(self, read: ReadStep) -> None:
+        """Count a slice in."""
+        self.steps.append(read.without_tables())
+        self.held += read.rows
 
 
-def slice_resources(job: Job) -> tuple[DltResource, DltResource]:
-    """Return the two resources of a slice: its rows and its ledger line."""
-    stream = job.stream
+class Portion:
+    """What one stream gives to one load package.
 
-    def rows() -> Iterator[pa.Table]:
-        reading, _ = job.outcome
-        if stream.write is not Write.SNAPSHOT:
-            scopes = dlt.current.resource_state(stream.name).setdefault("scopes", {})
-            mark = Mark.from_state(scopes.get(job.scope, {}))
-            moves = job.run_kind == "nightly"
-            scopes[job.scope] = mark.after(job.window, reading, moves=moves).to_state()
-        if stream.write is Write.MERGE:
-            yield from reading.tables or [stream.schema.empty_table()]
+    Args:
+        table: the stream's.
+        run_id: the run that the ledger names.
+        source_name: whose rows these are.
+    """
+
+    def __init__(self, table: Table, run_id: str, source_name: str) -> None:
+        self._table = table
+        self._run_id = run_id
+        self._source_name = source_name
+        self._tables: list[pa.Table] = []
+        self._steps: list[ReadStep] = []
+
+    def add(self, read: ReadStep) -> None:
+        """Take the rows of a slice."""
+        self._steps.append(read.without_tables())
+        if self._table.write is Write.MERGE:
+            self._tables += read.reading.tables
         else:
-            yield _marker(job, stream.schema)
-            yield from _numbered(job.window, reading)
+            self._tables += _numbered(read.step.window, read.reading)
 
-    def ledger() -> Iterator[pa.Table]:
-        _, line = job.outcome
-        yield pa.Table.from_pylist([line], schema=LEDGER_SCHEMA)
+    @property
+    def is_large(self) -> bool:
+        """Whether it is time to hand rows on."""
+        return sum(int(table.num_rows) for table in self._tables) >= ROWS_PER_TABLE
 
-    return (
-        dlt.resource(
-            rows,
-            name=stream.name,
-            write_disposition=_disposition(stream),
-            primary_key=stream.key or ("source_name", "scope", "window_start", "row_in_window"),
-            columns=_hints(stream),
-            schema_contract={"columns": "evolve", "data_type": "freeze"},
-        ),
-        dlt.resource(
-            ledger,
-            name=LEDGER,
-            write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+    def rows(self) -> pa.Table:
+        """Return the rows taken since the last call."""
+        tables, self._tables = self._tables, []
+        # Without any, dlt still replaces what the windows held.
+        return pa.concat_tables(tables or [self._table.stored_schema.empty_table()])
+
+    def items(self) -> Iterator[Any]:
+        """Yield what is left to say once the portion is complete: rows, windows, ledger lines."""
+        if not self._steps:
+            return
+        if self._table.write is Write.MERGE:
+            yield self.rows()
+        else:
+            windows = [(read.step.scope, read.step.window) for read in self._steps]
+            hints = dlt.mark.make_hints(
+                write_disposition=_replacing(self._table, self._source_name, windows)
+            )
+            yield dlt.mark.with_hints(self.rows(), hints)
+        lines = [read.ledger_line(self._run_id, self._source_name) for read in self._steps]
+        hints = dlt.mark.make_hints(
+            table_name=LEDGER,
+            write_disposition={"disposition": "merge"},
             primary_key="slice_id",
-            schema_contract={"columns": "evolve", "data_type": "freeze"},
-        ),
+            # Not those of the stream's own table.
+            columns={},
+            schema_contract=CONTRACT,
+        )
+        ledger = pa.Table.from_pylist(lines, schema=LEDGER_SCHEMA)
+        yield dlt.mark.with_hints(ledger, hints, create_table_variant=True)
+
+
+def resource(table: Table, rows: Callable[[], Iterator[Any]]) -> DltResource:
+    """Return the dlt resource of a stream: its keys, columns and write disposition, and `rows`."""
+    return dlt.resource(
+        rows,
+        name=table.name,
+        write_disposition={"disposition": "merge"},
+        primary_key=table.primary_key,
+        columns=_columns(table),
+        schema_contract=CONTRACT,
     )
 
 
-def raw_schema(schema: pa.Schema, write: Write) -> pa.Schema:
-    """Return the columns of a stream's raw table, dlt's load id included."""
-    columns = list(schema) if write is Write.MERGE else [*schema, *WINDOW_COLUMNS]
-    return pa.schema([*columns, pa.field("_dlt_load_id", pa.string())])
+def marks(state: Mapping[str, Any], source_name: str) -> dict[str, Mark]:
+    """Return the mark of each scope of a stream, out of the state of its resource."""
+    found = state.get(source_name, {})
+    return {scope: Mark.from_state(one) for scope, one in found.items()}
 
 
-def _disposition(stream: Stream) -> TWriteDispositionConfig:
-    if stream.write is Write.MERGE:
-        return {"disposition": "merge", "strategy": "delete-insert"}
-    within = (
-        f"and {{table}}.{stream.at} >= marker.window_start "
-        f"and {{table}}.{stream.at} < marker.window_end"
-        if stream.write is Write.REPLACE_WINDOW
-        else ""
-    )
-    return {
-        "disposition": "merge",
-        "strategy": "delete-insert",
-        "destination_scope": (
-            f"exists (select 1 from {{staging_table}} as marker where marker.{MARKER} "  # noqa: S608
-            "and marker.source_name = {table}.source_name "
-            f"and marker.scope = {{table}}.scope {within})"
-        ),
-    }
+def _columns(table: Table) -> dict[str, TColumnSchema]:
+    columns = py_arrow_to_table_schema_columns(table.stored_schema)
+    for name in table.contract.json_columns():
+        columns[name] = {"name": name, "data_type": "json"}
+    return dict(columns)
 
 
-def _hints(stream: Stream) -> dict[str, TColumnSchema]:
-    hints: dict[str, TColumnSchema] = {
-        name: {"name": name, "data_type": "json"} for name in stream.json_columns
-    }
-    if stream.write is not Write.MERGE:
-        hints[MARKER] = {"name": MARKER, "data_type": "bool", "hard_delete": True}
-    return hints
+def _replacing(
+    table: Table, source_name: str, windows: list[tuple[str, Window]]
+) -> TWriteDispositionConfig:
+    """Return the write disposition by which the windows are replaced, and nothing else.
+
+    The windows are spelled out, since a condition on the staged rows is refused by destinations
+    other than databases, and could not tell a window that became empty.
+    """
+    scope = _scope(table, source_name, windows)
+    known = Container()[DestinationCapabilitiesContext].supported_merge_strategies or ()
+    if "delete-insert" not in known and "cdc" in known:
+        # Delta tables know the same replacement under another name.
+        return {"disposition": "merge", "strategy": "cdc", "destination_scope": scope}
+    return {"disposition": "merge", "strategy": "delete-insert", "destination_scope": scope}
 
 
-def _marker(job: Job, schema: pa.Schema) -> pa.Table:
-    marker: dict[str, Any] = {
-        "source_name": job.source_name,
-        "scope": job.scope,
-        MARKER: True,
-        "window_start": job.window.start,
-        "window_end": job.window.end,
-        "row_in_window": -1,
-    }
-    return pa.Table.from_pylist([marker], schema=pa.schema([*schema, *WINDOW_COLUMNS]))
+def _scope(table: Table, source_name: str, windows: list[tuple[str, Window]]) -> str:
+    by_window: dict[Window | None, list[str]] = {}
+    for scope, window in windows:
+        by_window.setdefault(window if table.at else None, []).append(scope)
+    conditions = []
+    for stretch, scopes in by_window.items():
+        condition = (
+            f"{{table}}.scope in ({', '.join(_literal(one) for one in sorted(set(scopes)))})"
+        )
+        if stretch is not None:
+            condition += (
+                f" and {{table}}.{table.at} >= {_literal(stretch.start.to_iso8601_string())}"
+                f" and {{table}}.{table.at} < {_literal(stretch.end.to_iso8601_string())}"
+            )
+        conditions.append(f"({condition})")
+    return f"{{table}}.source_name = {_literal(source_name)} and ({' or '.join(conditions)})"
+
+
+def _literal(text: str) -> str:
+    # dlt formats the condition, so that braces of a name would be placeholders.
+    return "'" + text.replace("'", "''").replace("{", "{{").replace("}", "}}") + "'"
 
 
 def _numbered(window: Window, reading: Reading) -> Iterator[pa.Table]:
@@ -254,7 +266,6 @@ def _numbered(window: Window, reading: Reading) -> Iterator[pa.Table]:
     for table in reading.tables:
         count = table.num_rows
         columns = [
-            pa.array([False] * count, pa.bool_()),
             pa.array([window.start] * count, UTC_MICROS),
             pa.array([window.end] * count, UTC_MICROS),
             pa.array(range(first, first + count), pa.int64()),
@@ -263,7 +274,3 @@ def _numbered(window: Window, reading: Reading) -> Iterator[pa.Table]:
         yield pa.Table.from_arrays(
             [*table.columns, *columns], schema=pa.schema([*table.schema, *WINDOW_COLUMNS])
         )
-
-
-def _instant(text: str) -> DateTime:
-    return pendulum.instance(datetime.fromisoformat(text)).in_timezone("UTC")

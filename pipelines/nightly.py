@@ -8,8 +8,9 @@ from uuid import uuid4
 from pendulum import DateTime
 
 from pipelines.connectors import Source, connectors
+from pipelines.extraction import Watcher
 from pipelines.publish import Published, publish
-from pipelines.runner import Run, SourceOutcome, Watcher, load_source
+from pipelines.runner import Run, SourceOutcome, load_source
 from pipelines.settings import WarehouseSettings
 from pipelines.transform import Outcome, transform
 from pipelines.warehouse import writing
@@ -61,9 +62,7 @@ def run_night(
     Raises:
         RunError: the warehouse is held by somebody else, or dbt could not run.
     """
-    kind = "backfill" if period else "nightly"
-    start, end = period or (None, None)
-    run = Run(uuid4().hex, kind, now, warehouse, start, end)
+    run = Run(uuid4().hex, now, warehouse, period)
     night = Night()
     with writing(warehouse):
         with ThreadPoolExecutor(len(sources), thread_name_prefix="source") as pool:

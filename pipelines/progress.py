@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -17,8 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipelines.runner import Step
-from pipelines.streams import Progress as PageProgress
+from pipelines.planning import Step
+
+PageProgress = Callable[[int, int], None]
 
 log = logging.getLogger("llm_usage")
 
@@ -59,34 +60,43 @@ class BarWatcher(LogWatcher):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._slices_done: dict[str, int] = {}
+        self._pages: dict[str, dict[Step, float]] = {}
         self._lock = threading.Lock()
 
     def planned(self, source: str, steps: int) -> None:
-        """Start the source's bar."""
+        """Start the source's bar, or make it longer."""
         with self._lock:
-            total = max(steps, 1) * PAGES_PER_SLICE
-            self._tasks[source] = self._progress.add_task(source, total=total, step="")
-            self._slices_done[source] = 0
+            if source not in self._tasks:
+                self._tasks[source] = self._progress.add_task(source, total=0, step="")
+                self._pages[source] = {}
+            task = self._tasks[source]
+            total = (self._progress.tasks[task].total or 0) + steps * PAGES_PER_SLICE
+            self._progress.update(task, total=total)
 
     def reading(self, source: str, step: Step) -> PageProgress:
         """Move the bar within the slice, page by page."""
         day = step.window.start.to_date_string()
-        before = self._slices_done[source] * PAGES_PER_SLICE
-        self._progress.update(self._tasks[source], step=f"{step.stream.name} {step.scope} {day}")
+        self._move(source, step, 0, f"{step.stream.name} {step.scope} {day}")
 
         def pages(done: int, total: int) -> None:
-            within = PAGES_PER_SLICE * min(done / max(total, 1), 1)
-            self._progress.update(self._tasks[source], completed=before + within)
+            self._move(source, step, min(done / max(total, 1), 1))
 
         return pages
 
     def loaded(self, source: str, step: Step, rows: int) -> None:
         """Count a slice off."""
-        self._slices_done[source] += 1
-        completed = self._slices_done[source] * PAGES_PER_SLICE
-        done = f"{step.stream.name} {step.window.start.to_date_string()}: {rows} rows"
-        self._progress.update(self._tasks[source], completed=completed, step=done)
+        day = step.window.start.to_date_string()
+        self._move(source, step, 1, f"{step.stream.name} {day}: {rows} rows")
+
+    def _move(self, source: str, step: Step, share: float, said: str | None = None) -> None:
+        with self._lock:
+            shares = self._pages[source]
+            shares[step] = share
+            completed = sum(shares.values()) * PAGES_PER_SLICE
+            task = self._tasks[source]
+            self._progress.update(task, completed=completed)
+            if said is not None:
+                self._progress.update(task, step=said)
 
 
 @contextmanager

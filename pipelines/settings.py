@@ -9,6 +9,7 @@ called `path` would then be overwritten by the shell's PATH.
 import os
 import re
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -173,10 +174,18 @@ def load_source(cls: type[T], name: str) -> T | None:
         UsageError: some required settings are there and others are not, or one cannot be read.
     """
     required = [one.name for one in _settings_of(cls) if _is_required(one)]
-    section = f"sources.{name}"
-    if all(_lookup(f"{section}.{one}") is None for one in required):
+    if all(_lookup(f"sources.{name}.{one}") is None for one in required):
         return None
-    return _load(cls, section, {"name": name})
+    return given_settings(cls, name, {})
+
+
+def given_settings(cls: type[T], name: str, given: Mapping[str, Any]) -> T:
+    """Return the settings of a source: those that are given, the others from `[sources.<name>]`.
+
+    Raises:
+        UsageError: a required setting is nowhere, one cannot be read, or one is unknown.
+    """
+    return _load(cls, f"sources.{name}", {"name": name}, given)
 
 
 def missing_settings(cls: type[Any], name: str) -> list[str]:
@@ -263,12 +272,18 @@ def _where(section: str, one: Field[Any]) -> str:
     )
 
 
-def _load(cls: type[T], section: str, given: dict[str, Any]) -> T:
+def _load(
+    cls: type[T], section: str, values: dict[str, Any], given: Mapping[str, Any] | None = None
+) -> T:
     hints = get_type_hints(cls)
-    values = dict(given)
-    problems: list[str] = []
-    for one in _settings_of(cls):
-        raw = _lookup(f"{section}.{one.name}")
+    given = given or {}
+    known = _settings_of(cls)
+    problems = [
+        f"{unknown} is no setting of [{section}]; there are {', '.join(one.name for one in known)}"
+        for unknown in sorted(given.keys() - {one.name for one in known})
+    ]
+    for one in known:
+        raw = given[one.name] if one.name in given else _lookup(f"{section}.{one.name}")
         if raw is None:
             if _is_required(one):
                 problems.append(_where(section, one))
@@ -294,7 +309,7 @@ def _coerce(raw: Any, hint: Any, name: str) -> Any:
         hint = next(one for one in get_args(hint) if one is not type(None))
     kind = get_origin(hint) or hint
     if kind is Duration:
-        return _duration(str(raw), name)
+        return raw if isinstance(raw, Duration) else _duration(str(raw), name)
     if kind in (list, dict) and isinstance(raw, str) and raw.startswith(("[", "{")):
         # The environment holds text only; there a list or a table is written as JSON.
         raw = orjson.loads(raw)

@@ -1,27 +1,31 @@
-"""What a vendor's folder offers to the nightly run: a connector with streams.
+"""What a vendor's folder offers: its tables, stated once, and the streams that fill them.
 
-A stream is one endpoint read into one table. A scope is what a stream is read for separately: an
-account, a group, a model; each has a watermark of its own. Everything else (slices, watermarks,
-the ledger, locks, resuming) is the same for every vendor and lives in `loading` and `nightly`.
+A table is what a vendor's rows become. A stream is one endpoint read into one table. A scope is
+what a stream is read for separately: an account, a group, a model; each has a watermark of its own.
+Everything else (windows, watermarks, the ledger, read-ahead, load packages) is the same for every
+vendor and lives in `loading`, `read_ahead` and `runner`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import pyarrow as pa
-from dlt.extract import DltSource
 
 from pipelines.http import ApiClient
+from pipelines.pages import UTC_MICROS, Contract, Parsed, to_table
 from pipelines.settings import SourceSettings
 from pipelines.windows import Pace, Window
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Write(Enum):
     """How the rows of a slice meet the rows already in the table.
 
-    MERGE: rows have a trustworthy id (`Stream.key`); a row read again replaces its older self, and
+    MERGE: rows have a trustworthy id (`Table.key`); a row read again replaces its older self, and
         a row that is gone at the vendor stays.
     REPLACE_WINDOW: rows have no id; what lay in the slice's window and scope is replaced by what
         was read, so that a window can also shrink.
@@ -31,6 +35,87 @@ class Write(Enum):
     MERGE = "merge"
     REPLACE_WINDOW = "replace_window"
     SNAPSHOT = "snapshot"
+
+
+WINDOW_COLUMNS = pa.schema(
+    [
+        ("window_start", UTC_MICROS),
+        ("window_end", UTC_MICROS),
+        ("row_in_window", pa.int64()),
+    ]
+)
+"""Which slice brought a row that has no id of its own, and its place in it: together its key."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A raw table `raw_<vendor>.<name>`.
+
+    Attributes:
+        name: the table.
+        contract: the shape of a vendor's row.
+        write: how a slice meets the table.
+        constants: text columns that have one value in all rows of a page, put first: `source_name`,
+            and `scope` for tables that are not merged; the others are settings of the source.
+        key: MERGE: columns that name a row, `source_name` among them.
+        at: REPLACE_WINDOW: the timestamp column by which a row lies in a window.
+        derived: columns that the reader adds after those of the contract.
+    """
+
+    name: str
+    contract: Contract
+    write: Write
+    constants: tuple[str, ...] = ("source_name", "scope", "base_url")
+    key: tuple[str, ...] = ()
+    at: str = ""
+    derived: tuple[pa.Field, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that a reader fills."""
+        return pa.schema([*self.contract.schema(self.constants), *self.derived])
+
+    @property
+    def stored_schema(self) -> pa.Schema:
+        """The columns of the stored table, but for dlt's own."""
+        window = [] if self.write is Write.MERGE else WINDOW_COLUMNS
+        return pa.schema([*self.schema, *window])
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns that tell the stored rows apart."""
+        return self.key or ("source_name", "scope", "window_start", "row_in_window")
+
+    def rows(
+        self,
+        settings: SourceSettings,
+        pages: Sequence[bytes],
+        contract: Contract | None = None,
+        **given: str | None,
+    ) -> Parsed:
+        """Type the rows of `pages`.
+
+        Args:
+            settings: of the source; constants that `given` lacks are its settings of that name.
+            pages: whole response bodies.
+            contract: the table's own, or the same with other private fields withheld.
+            given: values of constants, such as the scope.
+
+        Raises:
+            BadResponseError: the rows are not what the contract says.
+        """
+        constants = self.constant_values(settings, **given)
+        return to_table(settings.name, pages, contract or self.contract, constants)
+
+    def constant_values(
+        self, settings: SourceSettings, **given: str | None
+    ) -> dict[str, str | None]:
+        """Return the value of each constant column."""
+        known: dict[str, Any] = {"source_name": settings.name, "scope": "", **given}
+        return {
+            name: known[name] if name in known else getattr(settings, name, None)
+            for name in self.constants
+        }
 
 
 @dataclass(frozen=True)
@@ -55,65 +140,78 @@ class Reading:
         return sum(table.num_rows for table in self.tables)
 
 
-class Progress(Protocol):
-    """Told of pages as they arrive."""
+class TooManyRowsError(Exception):
+    """A window holds more rows than one slice should; it is cut and read in pieces.
 
-    def __call__(self, done: int, total: int) -> None:
+    Attributes:
+        rows: how many the vendor says there are.
+    """
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(f"{rows} rows in one window")
+        self.rows = rows
+
+
+class Pull(Protocol):
+    """How a stream's `read` asks for pages: through the threads that all slices share."""
+
+    def map(self, fn: Callable[[T], R], items: Iterable[T], rows: int = 0) -> Iterator[R]:
+        """Yield `fn(item)` for each item, in order, several at once.
+
+        Args:
+            fn: asks for one page.
+            items: what to ask for.
+            rows: about how many rows will come; waits until there is room for them.
+        """
+
+    def told(self, done: int, total: int) -> None:
         """Report `done` of `total` pages of the slice being read."""
+
+    def check_size(self, rows: int) -> None:
+        """Say how many rows the window holds, as soon as that is known.
+
+        Raises:
+            TooManyRowsError: the window is to be cut first.
+        """
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One endpoint read into one table `raw_<vendor>.<name>`.
+    """One endpoint, read into one table.
 
     Attributes:
-        name: the table.
-        schema: of the rows; the first column is `source_name`, and for REPLACE_WINDOW and SNAPSHOT
-            a column `scope` follows it.
-        write: how a slice meets the table.
+        table: which.
+        pace: how its windows are planned.
         read: reads one scope and window. Raises `SourceError` and then leaves nothing behind.
         scopes: returns what the stream is read for, given the scopes read before; `("",)` where
             it is read as one. May ask the vendor.
-        key: MERGE: columns that name a row, `source_name` among them.
-        at: REPLACE_WINDOW: the timestamp column by which a row lies in a window.
-        json_columns: columns that hold JSON text.
         account_of: the account that a scope belongs to, for the ledger; None for all of them.
-        pace: how its windows are planned.
     """
 
-    name: str
-    schema: pa.Schema
-    write: Write
+    table: Table
     pace: Pace
-    read: Callable[[str, Window, Progress], Reading]
+    read: Callable[[str, Window, Pull], Reading]
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
-    key: tuple[str, ...] = ()
-    at: str = ""
-    json_columns: tuple[str, ...] = ()
     account_of: Callable[[str], str | None] = lambda scope: scope or None
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.table.name
 
 
 class Reader(Protocol):
-    """An open connection to one source: its streams, and the traffic so far."""
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
+    """An open connection to one source."""
 
     def streams(self) -> Sequence[Stream]:
-        """Return the streams of this source, dimensions first."""
+        """Return the streams of this source, dimensions first. Sends nothing."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
+    def close(self) -> None:
+        """End every request under way, and close the connections. Any thread may call it."""
 
 
 class ApiReader:
-    """A reader with one HTTP client, its streams apart; a vendor's reader derives from it."""
+    """A reader with one HTTP client; a vendor's reader derives from it."""
 
     _client: ApiClient
 
@@ -121,17 +219,11 @@ class ApiReader:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every request under way, and close the connections."""
         self._client.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
-        return self._client.retries
 
 
 @dataclass(frozen=True)
@@ -141,17 +233,15 @@ class Connector:
     Attributes:
         vendor: the folder's name; the raw tables are in schema `raw_<vendor>`.
         settings: the class of its settings.
-        open: opens a reader; no request is sent yet.
-        source: the vendor's `@dlt.source`, named like the vendor, which wires one slice into dlt.
-        tables: the schema of each raw table, so that models have a table to read before the first
-            load, and where the vendor is not configured at all.
+        open: opens a reader, given settings and the reporting time zone; sends nothing. Raises
+            `UsageError` for settings that this API cannot serve.
+        tables: all of them, each stated once.
     """
 
     vendor: str
     settings: type[SourceSettings]
-    open: Callable[[Any], Reader]
-    source: Callable[..., DltSource]
-    tables: Mapping[str, pa.Schema] = field(default_factory=dict)
+    open: Callable[[Any, str], Reader]
+    tables: Sequence[Table]
 
     @property
     def dataset(self) -> str:

@@ -69,13 +69,14 @@ def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connect
     Raises:
         RunError: the file cannot be opened.
     """
-    ledger = pa.schema([*LEDGER_SCHEMA, pa.field("_dlt_load_id", pa.string())])
+    load_id = pa.field("_dlt_load_id", pa.string())
     with connect(warehouse) as connection:
         for connector in connectors:
             connection.execute(f"create schema if not exists {connector.dataset}")
-            for table, schema in {**connector.tables, LEDGER: ledger}.items():
-                connection.register("empty", schema.empty_table())
+            tables = {table.name: table.stored_schema for table in connector.tables}
+            for name, schema in {**tables, LEDGER: LEDGER_SCHEMA}.items():
+                connection.register("empty", pa.schema([*schema, load_id]).empty_table())
                 connection.execute(
-                    f"create table if not exists {connector.dataset}.{table} as from empty"
+                    f"create table if not exists {connector.dataset}.{name} as from empty"
                 )
         create_rates_table(connection)

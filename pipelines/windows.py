@@ -117,8 +117,11 @@ def nightly_window(
     end = pace.grid.floor(now - pace.settle_lag)
     start = pace.start(first)
     if watermark is not None:
-        # A run with an earlier `now` must not read less than the look-back of its own end.
-        start = max(start, pace.start(min(watermark, end) - pace.look_back))
+        # A run with an earlier `now` must not read less than the look-back of its own end; and
+        # whatever `first` says by now, nothing behind the watermark is left out.
+        start = max(
+            pace.start(min(first, watermark)), pace.start(min(watermark, end) - pace.look_back)
+        )
     return Window(start, end) if start < end else None
 
 

@@ -65,8 +65,7 @@ class Project:
         """Run one nightly load at `now`, or a backfill of `period`."""
         warehouse = load_warehouse()
         (source,) = configured_sources([self.source])
-        start, end = period or (None, None)
-        run = Run(run_id, "backfill" if period else "nightly", now, warehouse, start, end)
+        run = Run(run_id, now, warehouse, period)
         with writing(warehouse):
             return load_source(source, run, LogWatcher())
 

@@ -23,7 +23,7 @@ from pipelines.runner import Run, load_source
 from pipelines.settings import load_warehouse
 from pipelines.warehouse import writing
 warehouse = load_warehouse()
-run = Run("run", "nightly", pendulum.from_timestamp({NOW.timestamp()}), warehouse)
+run = Run("run", pendulum.from_timestamp({NOW.timestamp()}), warehouse)
 with writing(warehouse):
     outcome = load_source(configured_sources(["aiproxy"])[0], run, LogWatcher())
 raise SystemExit(outcome.error)

@@ -78,7 +78,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Morning]:
             few = {"start": f"P{DAYS}D", "slice": f"P{DAYS}D"} | SETTINGS.get(name, {})
             project.set(**(settings | few))
         warehouse = load_warehouse()
-        run = Run("run", "nightly", NOW, warehouse, None, None)
+        run = Run("run", NOW, warehouse)
         with writing(warehouse), ThreadPoolExecutor(4) as pool:
             done = pool.map(lambda one: load_source(one, run, LogWatcher()), configured_sources([]))
             assert [one.error for one in done] == [None] * 4

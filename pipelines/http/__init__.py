@@ -13,6 +13,7 @@ from pipelines.http.errors import (
     redact,
 )
 from pipelines.http.judge import Judge, default_judge, retry_after
+from pipelines.http.traffic import Traffic, counting
 
 __all__ = [
     "ApiClient",
@@ -25,7 +26,9 @@ __all__ = [
     "PermissionDeniedError",
     "SourceError",
     "ThrottledError",
+    "Traffic",
     "VendorFaultError",
+    "counting",
     "default_judge",
     "redact",
     "retry_after",

@@ -20,6 +20,7 @@ from tenacity import (
 from pipelines.http.errors import InvalidRequestError, SourceError
 from pipelines.http.judge import Judge, default_judge, transport_error
 from pipelines.http.pacing import Pacer, map_in_order
+from pipelines.http.traffic import count
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -265,6 +266,7 @@ class ApiClient:
         with self._count_lock:
             self.requests += requests
             self.retries += retries
+        count(requests=requests, retries=retries)
 
 
 def _credentials(request: httpx.Request | None) -> set[str]:

@@ -12,7 +12,7 @@ What the server does, and what follows here (core/controller and core/model of i
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,23 +26,17 @@ import pyarrow.compute as pc
 
 from pipelines.errors import UsageError
 from pipelines.http import ApiClient, BadResponseError
-from pipelines.pages import to_table
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
 from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge
 from pipelines.sources.aiproxy.schema import (
-    CHANNEL_CONSTANTS,
-    CHANNELS,
-    CHANNELS_SCHEMA,
-    DASHBOARD,
-    DASHBOARD_CONSTANTS,
-    DASHBOARD_SCHEMA,
-    LOG_CONSTANTS,
-    LOGS_SCHEMA,
+    CHANNELS_TABLE,
+    DASHBOARD_TABLE,
+    LOGS_TABLE,
     PRIVATE,
     logs_contract,
 )
-from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
+from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
@@ -85,13 +79,13 @@ class AdminKey(httpx.Auth):
 
 
 class AiProxy(ApiReader):
-    """An open connection to one AI Proxy instance.
+    """An open connection to one AI Proxy instance; its days are all the same to it.
 
     Raises:
         UsageError: a setting that this API cannot serve.
     """
 
-    def __init__(self, settings: AiProxySettings) -> None:
+    def __init__(self, settings: AiProxySettings, _timezone: str) -> None:
         section = f"[sources.{settings.name}]"
         if settings.slice > LONGEST:
             raise UsageError(
@@ -115,35 +109,16 @@ class AiProxy(ApiReader):
 
     def streams(self) -> Sequence[Stream]:
         """Return `channels` (who ran a call), `logs` (the calls) and `dashboard` (their totals)."""
+        pace = self._settings.pace()
         return (
+            Stream(CHANNELS_TABLE, pace, self._read_channels),
+            Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._scopes),
             Stream(
-                name="channels",
-                schema=CHANNELS_SCHEMA,
-                write=Write.SNAPSHOT,
-                pace=self._settings.pace(),
-                read=self._read_channels,
-                json_columns=tuple(CHANNELS.json_columns()),
-            ),
-            Stream(
-                name="logs",
-                schema=LOGS_SCHEMA,
-                write=Write.MERGE,
-                pace=self._settings.pace(),
-                read=self._read_logs,
-                scopes=lambda _: self._scopes,
-                key=("source_name", "id"),
-                json_columns=tuple(self._contract.json_columns()),
-            ),
-            Stream(
-                name="dashboard",
-                schema=DASHBOARD_SCHEMA,
-                write=Write.REPLACE_WINDOW,
+                DASHBOARD_TABLE,
                 # One request has no limit of time, and a week of totals is a few thousand rows.
-                pace=self._settings.pace(HOURS, WEEKS),
-                read=self._read_dashboard,
-                scopes=lambda _: self._scopes if self._has_dashboard else (),
-                at="bucket_start",
-                json_columns=tuple(DASHBOARD.json_columns()),
+                self._settings.pace(HOURS, WEEKS),
+                self._read_dashboard,
+                lambda _: self._scopes if self._has_dashboard else (),
             ),
         )
 
@@ -163,11 +138,9 @@ class AiProxy(ApiReader):
             return False
         return True
 
-    def _read_channels(self, _scope: str, _window: Window, progress: Progress) -> Reading:
+    def _read_channels(self, _scope: str, _window: Window, _pull: Pull) -> Reading:
         body = self._client.get("/channels/all").content
-        progress(1, 1)
-        constants = self._constants(CHANNEL_CONSTANTS)
-        table = to_table(self._settings.name, [body], CHANNELS, constants).table
+        table = CHANNELS_TABLE.rows(self._settings, [body]).table
         providers = self._settings.channel_providers
         named = [providers.get(str(number)) for number in table["id"].to_pylist()]
         hosts = [urlsplit(url or "").hostname for url in table["host"].to_pylist()]
@@ -176,28 +149,53 @@ class AiProxy(ApiReader):
             table = table.set_column(at, column, pa.array(values, pa.string()))
         return Reading([table])
 
-    def _read_dashboard(self, scope: str, window: Window, progress: Progress) -> Reading:
+    def _read_dashboard(self, scope: str, window: Window, _pull: Pull) -> Reading:
         page = totals_document(self._totals(scope, window))
-        progress(1, 1)
-        name = self._settings.name
-        constants = self._constants(DASHBOARD_CONSTANTS) | {"scope": scope}
-        parsed = to_table(name, [page], DASHBOARD, constants)
-        check_hours(name, parsed.table, window)
+        parsed = DASHBOARD_TABLE.rows(self._settings, [page], scope=scope)
+        check_hours(self._settings.name, parsed.table, window)
         return Reading([parsed.table], unknown_fields=parsed.unknown)
 
     def _totals(self, scope: str, window: Window) -> bytes:
         path = f"{TOTALS}{quote(scope, safe='')}"
         return self._client.get(path, totals_query(window)).content
 
-    def _read_logs(self, scope: str, window: Window, progress: Progress) -> Reading:
+    def _read_logs(self, scope: str, window: Window, pull: Pull) -> Reading:
         for _ in range(READS):
-            reading = self._read_logs_once(scope, window, progress)
+            reading = self._read_logs_once(scope, window, pull)
             if _distinct_ids(reading.tables) >= (reading.reported_total or 0):
                 break
         # After the last read the difference stands in the ledger, where reconciliation shows it.
         return reading
 
-    def _read_logs_once(self, scope: str, window: Window, progress: Progress) -> Reading:
+    def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
+        ask = self._log_page(scope, window)
+        first = ask(1)
+        total = _total(first)
+        pull.check_size(total)
+        bodies, tables, unknown = [first], [], set[str]()
+        done, last = 1, _pages(total)
+        pull.told(done, last)
+        while True:
+            for body in pull.map(ask, range(done + 1, last + 1), total):
+                bodies.append(body)
+                done += 1
+                pull.told(done, last)
+                # Rows that came in meanwhile push the oldest ones onto pages not yet counted.
+                total = max(total, _total(body))
+                if len(bodies) >= PAGES_PER_TABLE:
+                    tables.append(self._table(bodies, unknown))
+                    bodies = []
+            if _pages(total) <= last:
+                break
+            last = _pages(total)
+
+        if bodies:
+            tables.append(self._table(bodies, unknown))
+        self._check_bounds(tables, window)
+        return Reading(tables, total, _unsettled(tables), frozenset(unknown))
+
+    def _log_page(self, scope: str, window: Window) -> Callable[[int], bytes]:
+        """Return what asks for the page of a number, from 1."""
         path = f"/log/{quote(scope, safe='')}/search" if scope else "/logs/search"
         params: dict[str, str | int] = {
             "start_timestamp": window.start_ms,
@@ -212,44 +210,12 @@ class AiProxy(ApiReader):
         def page(number: int) -> bytes:
             return self._client.get(path, params | {"page": number}).content
 
-        bodies, tables, unknown = [page(1)], [], set[str]()
-        total = _total(bodies[0])
-        done, last = 1, _pages(total)
-        progress(done, last)
-        while True:
-            for body in self._client.map(page, range(done + 1, last + 1)):
-                bodies.append(body)
-                done += 1
-                progress(done, last)
-                # Rows that came in meanwhile push the oldest ones onto pages not yet counted.
-                total = max(total, _total(body))
-                if len(bodies) >= PAGES_PER_TABLE:
-                    tables.append(self._table(bodies, unknown))
-                    bodies = []
-            if _pages(total) <= last:
-                break
-            last = _pages(total)
-        if bodies:
-            tables.append(self._table(bodies, unknown))
-        self._check_bounds(tables, window)
-        return Reading(tables, total, _unsettled(tables), frozenset(unknown))
+        return page
 
     def _table(self, bodies: Sequence[bytes], unknown: set[str]) -> pa.Table:
-        parsed = to_table(
-            self._settings.name, bodies, self._contract, self._constants(LOG_CONSTANTS)
-        )
+        parsed = LOGS_TABLE.rows(self._settings, bodies, self._contract)
         unknown |= parsed.unknown
         return parsed.table
-
-    def _constants(self, names: Sequence[str]) -> dict[str, str | None]:
-        settings = self._settings
-        known = {
-            "source_name": settings.name,
-            "scope": "",
-            "base_url": settings.base_url,
-            "currency": settings.currency,
-        }
-        return {name: known.get(name) for name in names}
 
     def _check_bounds(self, tables: Sequence[pa.Table], window: Window) -> None:
         for table in tables:

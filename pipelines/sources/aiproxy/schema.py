@@ -6,6 +6,7 @@ keep the absence, and staging gives it its meaning.
 """
 
 from pipelines.pages import Contract, Fields
+from pipelines.streams import Table, Write
 
 PRICED = (
     "input",
@@ -130,10 +131,6 @@ TOTAL: Fields = {
 """One entry of the dashboard's time series: an hour of a channel and model, or of a group's API key
 and model (core/model/summary.go)."""
 
-LOG_CONSTANTS = ("source_name", "base_url", "currency")
-CHANNEL_CONSTANTS = ("source_name", "scope", "base_url", "provider_name")
-DASHBOARD_CONSTANTS = ("source_name", "scope", "base_url", "currency")
-
 
 def logs_contract(keep: frozenset[str]) -> Contract:
     """Return the shape of a log row, with the private fields of `keep` only."""
@@ -165,6 +162,24 @@ DASHBOARD = Contract(
     renamed={"timestamp": "bucket_start"},
 )
 
-LOGS_SCHEMA = logs_contract(frozenset()).schema(LOG_CONSTANTS)
-CHANNELS_SCHEMA = CHANNELS.schema(CHANNEL_CONSTANTS)
-DASHBOARD_SCHEMA = DASHBOARD.schema(DASHBOARD_CONSTANTS)
+CHANNELS_TABLE = Table(
+    name="channels",
+    contract=CHANNELS,
+    write=Write.SNAPSHOT,
+    constants=("source_name", "scope", "base_url", "provider_name"),
+)
+LOGS_TABLE = Table(
+    name="logs",
+    contract=logs_contract(frozenset()),
+    write=Write.MERGE,
+    constants=("source_name", "base_url", "currency"),
+    key=("source_name", "id"),
+)
+DASHBOARD_TABLE = Table(
+    name="dashboard",
+    contract=DASHBOARD,
+    write=Write.REPLACE_WINDOW,
+    constants=("source_name", "scope", "base_url", "currency"),
+    at="bucket_start",
+)
+TABLES = (CHANNELS_TABLE, LOGS_TABLE, DASHBOARD_TABLE)

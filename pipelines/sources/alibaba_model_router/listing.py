@@ -5,22 +5,19 @@ says how many pages may be asked for at once, and where fewer rows came than it 
 read again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from pipelines.sources.alibaba_model_router.response import Page
-from pipelines.streams import Progress
+from pipelines.streams import Pull
 
 READS = 3
 
 Fetch = Callable[[int], Page]
 """Reads the page of a number, from 1."""
-
-Spread = Callable[[Fetch, Iterable[int]], Iterator[Page]]
-"""Reads several pages at once, and yields them in order."""
 
 
 @dataclass
@@ -36,41 +33,36 @@ class Listing:
         return None if self.rows and not self.total else self.total
 
 
-def read_list(
-    fetch: Fetch, spread: Spread, page_size: int, key: str | None, progress: Progress
-) -> Listing:
+def read_list(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> Listing:
     """Return every row of a list once.
 
     Where rows are still missing after the last read, the difference stays in `reported_total`.
 
     Args:
         fetch: reads one page.
-        spread: reads several at once.
+        pull: reads several at once; told of pages as they arrive.
         page_size: how many rows a page was asked to hold.
         key: the field that tells rows apart; without one, rows that are equal in every field count
             once, because a page that shifted while the list was read shows them twice.
-        progress: told of pages as they arrive.
     """
     for _ in range(READS):
-        listing = _read_once(fetch, spread, page_size, key, progress)
+        listing = _read_once(fetch, pull, page_size, key)
         if len(listing.rows) >= listing.total:
             break
     return listing
 
 
-def _read_once(
-    fetch: Fetch, spread: Spread, page_size: int, key: str | None, progress: Progress
-) -> Listing:
+def _read_once(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> Listing:
     listing = Listing()
     done, last, held = 0, 1, page_size
     while True:
         known = 0
         page = Page([], 0)
-        for page in spread(fetch, range(done + 1, last + 1)):
+        for page in pull.map(fetch, range(done + 1, last + 1), listing.total):
             done += 1
             known = len(listing.rows)
             _add(listing, page, key)
-            progress(done, last)
+            pull.told(done, last)
             if done == 1:
                 # The vendor may give less than it was asked for.
                 held = len(page.rows) or page_size

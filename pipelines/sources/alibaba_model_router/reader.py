@@ -19,14 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.http import ApiClient, BadResponseError
-from pipelines.pages import to_table
+from pipelines.pages import Contract
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
 from pipelines.sources.alibaba_model_router.errors import model_router_judge
 from pipelines.sources.alibaba_model_router.listing import Listing, read_list
 from pipelines.sources.alibaba_model_router.response import Page, read_page, rows_document
+from pipelines.sources.alibaba_model_router.schema import LOGS, logs_contract
 from pipelines.sources.alibaba_model_router.signing import Acs3, spelled_query
-from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
+from pipelines.streams import ApiReader, Pull, Reading, Stream, Write
 from pipelines.windows import Grid, Window
 
 ROWS_PER_TABLE = 20_000
@@ -50,10 +51,11 @@ class ModelRouterSettings(SourceSettings):
 
 
 class ModelRouter(ApiReader):
-    """An open connection to one ModelRouter tenant."""
+    """An open connection to one ModelRouter tenant; its days are all the same to it."""
 
-    def __init__(self, settings: ModelRouterSettings) -> None:
+    def __init__(self, settings: ModelRouterSettings, _timezone: str) -> None:
         self._settings = settings
+        self._logs = logs_contract(keep_bodies=settings.keep_bodies)
         self._base_url = settings.base_url.strip().rstrip("/")
         auth = Acs3(settings.access_key_id, settings.access_key_secret, settings.security_token)
         self._client = ApiClient(
@@ -68,20 +70,14 @@ class ModelRouter(ApiReader):
 
     def streams(self) -> Sequence[Stream]:
         """Return a stream for each endpoint: dimensions, logs, billing lines, control totals."""
+        hourly = self._settings.pace(HOURS, self._bucket_slices())
         return [
             Stream(
-                name=endpoint.table,
-                schema=endpoint.schema,
-                write=endpoint.write,
-                pace=self._settings.pace(HOURS, self._bucket_slices())
-                if endpoint.bucket > 1
-                else self._settings.pace(),
-                read=partial(self._read, endpoint),
-                key=("source_name", "base_url", "id") if endpoint.write is Write.MERGE else (),
-                at=endpoint.at,
-                json_columns=tuple(endpoint.contract.json_columns()),
+                endpoint.table,
+                hourly if endpoint.bucket > 1 else self._settings.pace(),
+                partial(self._read, endpoint),
             )
-            for endpoint in endpoints(keep_bodies=self._settings.keep_bodies)
+            for endpoint in endpoints()
         ]
 
     def _bucket_slices(self) -> Grid:
@@ -89,21 +85,23 @@ class ModelRouter(ApiReader):
         hours = int(self._settings.slice.total_hours())
         return Grid(pendulum.duration(hours=max(hours, A_DAY)))
 
-    def _read(self, endpoint: Endpoint, _scope: str, window: Window, progress: Progress) -> Reading:
+    def _read(self, endpoint: Endpoint, _scope: str, window: Window, pull: Pull) -> Reading:
         listing = read_list(
             partial(self._page, endpoint, endpoint.query(window)),
-            self._client.map,
+            pull,
             endpoint.page_size,
             endpoint.key,
-            progress,
         )
         tables, unknown = self._tables(endpoint, listing)
         total = listing.reported_total
-        if endpoint.write is Write.REPLACE_WINDOW:
+        if endpoint.table.write is Write.REPLACE_WINDOW:
             inside = [self._inside(endpoint, window, table) for table in tables]
             outside = sum(t.num_rows for t in tables) - sum(t.num_rows for t in inside)
             tables, total = inside, None if total is None else total - outside
         return Reading(tables, total, unknown_fields=unknown)
+
+    def _contract(self, endpoint: Endpoint) -> Contract:
+        return self._logs if endpoint.table is LOGS else endpoint.table.contract
 
     def _page(self, endpoint: Endpoint, query: Query, number: int) -> Page:
         paging = dict.fromkeys(endpoint.page_names, number) | {"pageSize": endpoint.page_size}
@@ -112,25 +110,18 @@ class ModelRouter(ApiReader):
             f"{ROOT}{endpoint.path}?{spelled_query({**query, **paging})}",
             headers={"x-acs-action": endpoint.action},
         )
-        return read_page(answer.content, endpoint.contract)
+        return read_page(answer.content, self._contract(endpoint))
 
     def _tables(
         self, endpoint: Endpoint, listing: Listing
     ) -> tuple[list[pa.Table], frozenset[str]]:
-        known = {
-            "source_name": self._settings.name,
-            "scope": "",
-            "base_url": self._base_url,
-            "currency": self._settings.currency,
-        }
-        constants = {name: known[name] for name in endpoint.constants}
         rows = list(listing.rows.values())
         parsed = [
-            to_table(
-                self._settings.name,
+            endpoint.table.rows(
+                self._settings,
                 [rows_document(rows[first : first + ROWS_PER_TABLE])],
-                endpoint.contract,
-                constants,
+                self._contract(endpoint),
+                base_url=self._base_url,
             )
             for first in range(0, len(rows), ROWS_PER_TABLE)
         ]
@@ -138,7 +129,7 @@ class ModelRouter(ApiReader):
         return [one.table for one in parsed], unknown
 
     def _inside(self, endpoint: Endpoint, window: Window, table: pa.Table) -> pa.Table:
-        at = table[f"{endpoint.at}_raw"]
+        at = table[f"{endpoint.table.at}_raw"]
         start, end = (round(edge.timestamp()) for edge in (window.start, window.end))
         asked = pc.and_(
             pc.greater_equal(at, start - endpoint.bucket), pc.less_equal(at, end + endpoint.bucket)

@@ -6,6 +6,7 @@ set; keys, phone numbers and addresses under any setting.
 """
 
 from pipelines.pages import Contract, Fields
+from pipelines.streams import Table, Write
 
 ROWS = "$.rows"
 """Where `response.rows_document` puts the rows, which the vendor has in one of several places."""
@@ -151,11 +152,6 @@ API_KEY: Fields = {
     "gmt_modified": "iso",
 }
 
-LOG_CONSTANTS = ("source_name", "base_url")
-DIMENSION_CONSTANTS = ("source_name", "scope", "base_url")
-MONEY_CONSTANTS = ("source_name", "scope", "base_url", "currency")
-"""Rows say no currency; the setting does."""
-
 
 def logs_contract(*, keep_bodies: bool) -> Contract:
     """Return the shape of a log row, with what was said only where it is kept."""
@@ -171,16 +167,57 @@ def _dimension(fields: Fields) -> Contract:
     return Contract(rows=ROWS, fields=fields, required=("id",), complete=False)
 
 
-BILLING_LINES = Contract(rows=ROWS, fields=BILLING_LINE, required=("request_time",))
-USAGE_BUCKETS = Contract(rows=ROWS, fields=USAGE_BUCKET, required=("summary_time",))
-COST_BUCKETS = Contract(
-    rows=ROWS,
-    fields=COST_BUCKET,
-    required=("summary_time",),
-    # A reserved word of SQL.
-    renamed={"values": "metrics"},
+def _dimension_table(name: str, fields: Fields) -> Table:
+    return Table(name, _dimension(fields), Write.SNAPSHOT)
+
+
+# Rows of money say no currency; the setting does.
+_MONEY_CONSTANTS = ("source_name", "scope", "base_url", "currency")
+
+MODELS = _dimension_table("models", MODEL)
+CLIENTS = _dimension_table("clients", CLIENT)
+API_KEYS = _dimension_table("api_keys", API_KEY)
+BILLING_RULES = _dimension_table("billing_rules", BILLING_RULE)
+LOGS = Table(
+    "observation_logs",
+    logs_contract(keep_bodies=False),
+    Write.MERGE,
+    constants=("source_name", "base_url"),
+    key=("source_name", "base_url", "id"),
 )
-BILLING_RULES = _dimension(BILLING_RULE)
-MODELS = _dimension(MODEL)
-CLIENTS = _dimension(CLIENT)
-API_KEYS = _dimension(API_KEY)
+BILLING_DETAILS = Table(
+    "billing_details",
+    Contract(rows=ROWS, fields=BILLING_LINE, required=("request_time",)),
+    Write.REPLACE_WINDOW,
+    constants=_MONEY_CONSTANTS,
+    at="request_time",
+)
+USAGE_BREAKDOWN = Table(
+    "usage_breakdown",
+    Contract(rows=ROWS, fields=USAGE_BUCKET, required=("summary_time",)),
+    Write.REPLACE_WINDOW,
+    at="summary_time",
+)
+COST_BREAKDOWN = Table(
+    "cost_breakdown",
+    Contract(
+        rows=ROWS,
+        fields=COST_BUCKET,
+        required=("summary_time",),
+        # A reserved word of SQL.
+        renamed={"values": "metrics"},
+    ),
+    Write.REPLACE_WINDOW,
+    constants=_MONEY_CONSTANTS,
+    at="summary_time",
+)
+TABLES = (
+    MODELS,
+    CLIENTS,
+    API_KEYS,
+    BILLING_RULES,
+    LOGS,
+    BILLING_DETAILS,
+    USAGE_BREAKDOWN,
+    COST_BREAKDOWN,
+)

@@ -5,9 +5,9 @@ Nothing here knows LKE; a product is its service name, its version and its host.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import orjson
@@ -15,9 +15,6 @@ import orjson
 from pipelines.http import ApiClient, Limits, SourceError
 from pipelines.sources.tencent_lke.envelope import CLOCK_IS_OFF, read_envelope
 from pipelines.sources.tencent_lke.signing import Tc3Auth
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 log = logging.getLogger("llm_usage")
 
@@ -68,16 +65,6 @@ class CloudApi:
             secrets=[secret for secret in secrets if secret],
         )
 
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
-        return self._client.retries
-
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -91,10 +78,6 @@ class CloudApi:
         return self._client.post(
             "/", orjson.dumps(parameters), headers={"X-TC-Action": action}
         ).content
-
-    def map(self, fn: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield `fn(item)` in order, several at once."""
-        return self._client.map(fn, items)
 
     def _judge(self, response: httpx.Response) -> SourceError | None:
         if response.status_code != 200 or "html" in response.headers.get("Content-Type", ""):

@@ -10,17 +10,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.http import BadResponseError
-from pipelines.pages import to_table
 from pipelines.sources.tencent_lke.client import CloudApi
 from pipelines.sources.tencent_lke.envelope import ResponseTooLargeError
-from pipelines.sources.tencent_lke.schema import CALL_DETAILS
-from pipelines.streams import Progress, Reading
+from pipelines.sources.tencent_lke.schema import CALL_DETAILS_TABLE
+from pipelines.streams import Pull, Reading
 from pipelines.windows import Window
 
 LARGEST_PAGE = 1000
@@ -62,21 +62,16 @@ class CallDetails:
 
     Args:
         api: LKE.
-        app_ids: the applications to read; empty for all.
+        settings: of the source: the applications to read, and what its rows say of it.
     """
 
-    def __init__(self, api: CloudApi, app_ids: Sequence[str]) -> None:
+    def __init__(self, api: CloudApi, settings: Any) -> None:
         self._api = api
-        self._app_ids = app_ids
+        self._settings = settings
+        self._app_ids = settings.apps
         self._page_size = LARGEST_PAGE
 
-    def read(
-        self,
-        model: str,
-        window: Window,
-        constants: dict[str, str | None],
-        progress: Progress,
-    ) -> Reading:
+    def read(self, model: str, window: Window, pull: Pull) -> Reading:
         """Return the rows of `model` in `window`.
 
         A Total that moves in every reading leaves the window unsettled, to be read again next
@@ -88,21 +83,15 @@ class CallDetails:
         while True:
             ask = partial(self._page, self._parameters(model, window))
             try:
-                return self._read(ask, window, constants, progress)
+                return self._read(ask, model, window, pull)
             except ResponseTooLargeError:
                 if self._page_size == 1:
                     raise
                 self._page_size //= 2
 
-    def _read(
-        self,
-        ask: Callable[[int], Page],
-        window: Window,
-        constants: dict[str, str | None],
-        progress: Progress,
-    ) -> Reading:
+    def _read(self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull) -> Reading:
         for _ in range(READS):
-            attempt = self._attempt(ask, window, constants, progress)
+            attempt = self._attempt(ask, model, window, pull)
             if attempt.agrees:
                 break
         reading = attempt.reading
@@ -120,28 +109,25 @@ class CallDetails:
         return reading
 
     def _attempt(
-        self,
-        ask: Callable[[int], Page],
-        window: Window,
-        constants: dict[str, str | None],
-        progress: Progress,
+        self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull
     ) -> Attempt:
         first = ask(1)
         size, total = self._page_size, first.total
+        pull.check_size(total)
         last = max(1, -(-total // size))
         bodies, tables, unknown = [first.body], [], set[str]()
         moved, gap = False, _lacks_rows(first, 1, size, total)
-        progress(1, last)
-        for number, page in enumerate(self._api.map(ask, range(2, last + 1)), start=2):
+        pull.told(1, last)
+        for number, page in enumerate(pull.map(ask, range(2, last + 1), total), start=2):
             moved |= page.total != total
             gap |= _lacks_rows(page, number, size, total)
             bodies.append(page.body)
             if len(bodies) == PAGES_PER_TABLE:
-                tables.append(self._table(bodies, window, constants, unknown))
+                tables.append(self._table(bodies, model, window, unknown))
                 bodies = []
-            progress(number, last)
+            pull.told(number, last)
         if bodies:
-            tables.append(self._table(bodies, window, constants, unknown))
+            tables.append(self._table(bodies, model, window, unknown))
         if last > 1:
             now = ask(1).total
             moved |= now != total
@@ -173,13 +159,9 @@ class CallDetails:
         return Page(body, total, len(rows or ()))
 
     def _table(
-        self,
-        bodies: Sequence[bytes],
-        window: Window,
-        constants: dict[str, str | None],
-        unknown: set[str],
+        self, bodies: Sequence[bytes], model: str, window: Window, unknown: set[str]
     ) -> pa.Table:
-        parsed = to_table(self._api.source, bodies, CALL_DETAILS, constants)
+        parsed = CALL_DETAILS_TABLE.rows(self._settings, bodies, scope=model, asked_model=model)
         unknown |= parsed.unknown
         if parsed.table.num_rows:
             times = pc.min_max(parsed.table["call_time"]).as_py()

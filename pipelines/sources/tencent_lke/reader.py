@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
 
 import orjson
 import pendulum
@@ -17,27 +16,18 @@ from pendulum import Duration
 
 from pipelines.errors import UsageError
 from pipelines.http import BadResponseError, InvalidRequestError
-from pipelines.pages import to_table
-from pipelines.settings import SourceSettings, load_warehouse, setting
+from pipelines.settings import SourceSettings, setting
 from pipelines.sources.tencent_lke.client import CloudApi
 from pipelines.sources.tencent_lke.details import CallDetails
 from pipelines.sources.tencent_lke.schema import (
-    APP_CONSTANTS,
-    APPS,
-    APPS_SCHEMA,
-    CALL_DETAIL_CONSTANTS,
-    CALL_DETAILS,
-    CALL_DETAILS_SCHEMA,
-    MODEL_CONSTANTS,
-    MODELS,
-    MODELS_SCHEMA,
-    TOKEN_USAGE,
-    TOKEN_USAGE_CONSTANTS,
-    TOKEN_USAGE_SCHEMA,
+    APPS_TABLE,
+    CALL_DETAILS_TABLE,
+    MODELS_TABLE,
+    TOKEN_USAGE_TABLE,
 )
 from pipelines.sources.tencent_lke.signing import Tc3Auth
 from pipelines.sources.tencent_lke.usage import TokenUsage
-from pipelines.streams import Progress, Reading, Stream, Write
+from pipelines.streams import Pull, Reading, Stream
 from pipelines.windows import ONE_DAY, Grid, Window
 
 SERVICE = "lke"
@@ -79,11 +69,6 @@ class TencentLkeSettings(SourceSettings):
     )
 
 
-def open_lke(settings: TencentLkeSettings) -> "TencentLke":
-    """Return a reader whose daily totals are those of the reporting time zone."""
-    return TencentLke(settings, load_warehouse().reporting_timezone)
-
-
 class TencentLke:
     """An open connection to one Tencent Cloud account.
 
@@ -111,25 +96,13 @@ class TencentLke:
             limits=replace(settings.limits, burst=1),
             secrets=secrets,
         )
-        self._details = CallDetails(self._api, settings.apps)
-        self._usage = TokenUsage(self._api, settings.apps)
+        self._details = CallDetails(self._api, settings)
+        self._usage = TokenUsage(self._api, settings, timezone)
         self._read_before: Sequence[str] = ()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """End every request under way, and close the connections."""
         self._api.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._api.requests
-
-    @property
-    def retries(self) -> int:
-        """Requests that repeated a failed one."""
-        return self._api.retries
 
     def streams(self) -> Sequence[Stream]:
         """Return `models`, `apps`, `usage_call_details` (the calls) and `token_usage` (totals)."""
@@ -137,45 +110,13 @@ class TencentLke:
         # From local midnights on, so that rows and totals are of the same stretches; and a total
         # replaces another one only where it begins at the same midnight.
         slices = Grid(self._settings.slice, self._timezone)
-        days = Grid(ONE_DAY, self._timezone)
+        whole = self._settings.pace(slices=slices, whole=True)
+        daily = self._settings.pace(slices=Grid(ONE_DAY, self._timezone), whole=True)
         return (
-            Stream(
-                name="models",
-                schema=MODELS_SCHEMA,
-                write=Write.SNAPSHOT,
-                pace=pace,
-                read=self._read_models,
-                json_columns=tuple(MODELS.json_columns()),
-            ),
-            Stream(
-                name="apps",
-                schema=APPS_SCHEMA,
-                write=Write.SNAPSHOT,
-                pace=pace,
-                read=self._read_apps,
-                json_columns=tuple(APPS.json_columns()),
-            ),
-            Stream(
-                name="usage_call_details",
-                schema=CALL_DETAILS_SCHEMA,
-                write=Write.REPLACE_WINDOW,
-                pace=self._settings.pace(slices=slices, whole=True),
-                read=self._read_details,
-                scopes=self._remember,
-                at="call_time",
-                json_columns=tuple(CALL_DETAILS.json_columns()),
-                account_of=lambda _: None,
-            ),
-            Stream(
-                name="token_usage",
-                schema=TOKEN_USAGE_SCHEMA,
-                write=Write.REPLACE_WINDOW,
-                pace=self._settings.pace(slices=days, whole=True),
-                read=self._read_usage,
-                at="window_start",
-                json_columns=tuple(TOKEN_USAGE.json_columns()),
-                account_of=lambda _: None,
-            ),
+            Stream(MODELS_TABLE, pace, self._read_models),
+            Stream(APPS_TABLE, pace, self._read_apps),
+            Stream(CALL_DETAILS_TABLE, whole, self._read_details, self._remember, lambda _: None),
+            Stream(TOKEN_USAGE_TABLE, daily, self._read_usage, account_of=lambda _: None),
         )
 
     @cached_property
@@ -202,20 +143,15 @@ class TencentLke:
         )
         return sorted({*self._read_before, *self._settings.models, *listed})
 
-    def _read_models(self, _scope: str, _window: Window, progress: Progress) -> Reading:
-        tables = [
-            to_table(
-                self._api.source,
-                [body],
-                MODELS,
-                self._constants(MODEL_CONSTANTS, asked_app_type=app_type),
-            ).table
-            for app_type, body in self._model_lists.items()
-        ]
-        progress(1, 1)
-        return Reading(tables)
+    def _read_models(self, _scope: str, _window: Window, _pull: Pull) -> Reading:
+        return Reading(
+            [
+                MODELS_TABLE.rows(self._settings, [body], asked_app_type=app_type).table
+                for app_type, body in self._model_lists.items()
+            ]
+        )
 
-    def _read_apps(self, _scope: str, _window: Window, progress: Progress) -> Reading:
+    def _read_apps(self, _scope: str, _window: Window, pull: Pull) -> Reading:
         bodies: list[bytes] = []
         read, total = 0, 1
         while read < total:
@@ -226,11 +162,10 @@ class TencentLke:
             bodies.append(body)
             read += len(answer.get("List") or ())
             total = self._app_total(answer.get("Total"))
-            progress(read, total)
+            pull.told(read, total)
             if not answer.get("List"):
                 break
-        table = to_table(self._api.source, bodies, APPS, self._constants(APP_CONSTANTS)).table
-        return Reading([table], total)
+        return Reading([APPS_TABLE.rows(self._settings, bodies).table], total)
 
     def _app_total(self, total: object) -> int:
         # A number in text, as the vendor documents it.
@@ -238,25 +173,11 @@ class TencentLke:
             return int(total)
         raise BadResponseError(self._api.source, f"ListApp has {total!r} for its Total")
 
-    def _read_details(self, model: str, window: Window, progress: Progress) -> Reading:
-        constants = self._constants(CALL_DETAIL_CONSTANTS, scope=model, asked_model=model)
-        return self._details.read(model, window, constants, progress)
+    def _read_details(self, model: str, window: Window, pull: Pull) -> Reading:
+        return self._details.read(model, window, pull)
 
-    def _read_usage(self, _scope: str, window: Window, progress: Progress) -> Reading:
-        constants = self._constants(TOKEN_USAGE_CONSTANTS)
-        return self._usage.read(self._models(), window, constants, progress)
-
-    def _constants(self, names: Sequence[str], **given: str) -> dict[str, str | None]:
-        settings = self._settings
-        known = {
-            "source_name": settings.name,
-            "scope": "",
-            "base_url": settings.base_url,
-            "region": settings.region,
-            "language": settings.language,
-            "timezone": self._timezone,
-        } | given
-        return {name: known.get(name) for name in names}
+    def _read_usage(self, _scope: str, window: Window, pull: Pull) -> Reading:
+        return self._usage.read(self._models(), window, pull)
 
 
 def _check(settings: TencentLkeSettings) -> None:

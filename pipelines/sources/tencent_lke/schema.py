@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from pipelines.pages import Contract
+from pipelines.streams import Table, Write
 
 
 def _snake(name: str) -> str:
@@ -96,12 +97,27 @@ APPS = _contract(
     complete=False,
 )
 
-CALL_DETAIL_CONSTANTS = ("source_name", "scope", "base_url", "region", "language", "asked_model")
-TOKEN_USAGE_CONSTANTS = ("source_name", "scope", "base_url", "region", "timezone")
-MODEL_CONSTANTS = ("source_name", "scope", "base_url", "region", "language", "asked_app_type")
-APP_CONSTANTS = ("source_name", "scope", "base_url", "region")
-
-CALL_DETAILS_SCHEMA = CALL_DETAILS.schema(CALL_DETAIL_CONSTANTS)
-TOKEN_USAGE_SCHEMA = TOKEN_USAGE.schema(TOKEN_USAGE_CONSTANTS)
-MODELS_SCHEMA = MODELS.schema(MODEL_CONSTANTS)
-APPS_SCHEMA = APPS.schema(APP_CONSTANTS)
+MODELS_TABLE = Table(
+    "models",
+    MODELS,
+    Write.SNAPSHOT,
+    constants=("source_name", "scope", "base_url", "region", "language", "asked_app_type"),
+)
+APPS_TABLE = Table(
+    "apps", APPS, Write.SNAPSHOT, constants=("source_name", "scope", "base_url", "region")
+)
+CALL_DETAILS_TABLE = Table(
+    "usage_call_details",
+    CALL_DETAILS,
+    Write.REPLACE_WINDOW,
+    constants=("source_name", "scope", "base_url", "region", "language", "asked_model"),
+    at="call_time",
+)
+TOKEN_USAGE_TABLE = Table(
+    "token_usage",
+    TOKEN_USAGE,
+    Write.REPLACE_WINDOW,
+    constants=("source_name", "scope", "base_url", "region", "timezone"),
+    at="window_start",
+)
+TABLES = (MODELS_TABLE, APPS_TABLE, CALL_DETAILS_TABLE, TOKEN_USAGE_TABLE)

@@ -9,10 +9,9 @@ from typing import Any
 
 import orjson
 
-from pipelines.pages import to_table
 from pipelines.sources.tencent_lke.client import CloudApi
-from pipelines.sources.tencent_lke.schema import TOKEN_USAGE
-from pipelines.streams import Progress, Reading
+from pipelines.sources.tencent_lke.schema import TOKEN_USAGE_TABLE
+from pipelines.streams import Pull, Reading
 from pipelines.windows import Window
 
 SUB_BIZ_TYPES: Mapping[str, Sequence[str]] = {
@@ -46,20 +45,17 @@ class TokenUsage:
 
     Args:
         api: LKE.
-        app_ids: the applications to count; empty for all.
+        settings: of the source: the applications to count, and what its rows say of it.
+        timezone: whose days are asked for.
     """
 
-    def __init__(self, api: CloudApi, app_ids: Sequence[str]) -> None:
+    def __init__(self, api: CloudApi, settings: Any, timezone: str) -> None:
         self._api = api
-        self._app_ids = app_ids
+        self._settings = settings
+        self._timezone = timezone
+        self._app_ids = settings.apps
 
-    def read(
-        self,
-        models: Sequence[str],
-        window: Window,
-        constants: dict[str, str | None],
-        progress: Progress,
-    ) -> Reading:
+    def read(self, models: Sequence[str], window: Window, pull: Pull) -> Reading:
         """Return for each model one row of everything, its `sub_biz_type` NULL, and one per type.
 
         Where a model counted nothing at all, its one row says so for every type.
@@ -68,15 +64,15 @@ class TokenUsage:
             SourceError: the vendor could not be read.
         """
         asked = [self._parameters(model, window) for model in models]
-        totals = list(self._api.map(self._ask, asked))
+        totals = list(pull.map(self._ask, asked))
         in_use = [one for one, total in zip(asked, totals, strict=True) if _counts_anything(total)]
         parts = [(one, kind) for one in in_use for kind in SUB_BIZ_TYPES]
         rows = totals
-        for row in self._api.map(lambda part: self._ask_kind(*part), parts):
+        for row in pull.map(lambda part: self._ask_kind(*part), parts):
             rows.append(row)
-            progress(len(rows), len(models) + len(parts))
-        progress(1, 1)
-        parsed = to_table(self._api.source, [orjson.dumps({"rows": rows})], TOKEN_USAGE, constants)
+            pull.told(len(rows), len(models) + len(parts))
+        page = orjson.dumps({"rows": rows})
+        parsed = TOKEN_USAGE_TABLE.rows(self._settings, [page], timezone=self._timezone)
         return Reading([parsed.table], unknown_fields=parsed.unknown)
 
     def _ask_kind(self, asked: dict[str, Any], kind: str) -> dict[str, Any]:

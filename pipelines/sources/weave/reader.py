@@ -21,7 +21,7 @@ from pendulum import Duration
 
 from pipelines.errors import UsageError
 from pipelines.http import ApiClient, VendorFaultError
-from pipelines.settings import SourceSettings, load_warehouse, setting
+from pipelines.settings import SourceSettings, setting
 from pipelines.sources.weave.request import (
     HOUR,
     LONGEST,
@@ -32,8 +32,8 @@ from pipelines.sources.weave.request import (
     stats_body,
 )
 from pipelines.sources.weave.response import TOO_MUCH, read_answer, weave_judge
-from pipelines.sources.weave.schema import CALLS, CONSTANTS, USAGE, Buckets
-from pipelines.streams import ApiReader, Progress, Reading, Stream, Write
+from pipelines.sources.weave.schema import CALLS, USAGE, Buckets
+from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window
 
 
@@ -67,15 +67,6 @@ class WeaveSettings(SourceSettings):
     attempts: int = setting("how often one request is tried before its window is halved", 3)
 
 
-def open_weave(settings: WeaveSettings) -> "Weave":
-    """Open a reader whose buckets add up to the days of the configured reporting time zone.
-
-    Raises:
-        UsageError: a setting that this API cannot serve.
-    """
-    return Weave(settings, load_warehouse().reporting_timezone)
-
-
 class Weave(ApiReader):
     """An open connection to one trace server.
 
@@ -105,24 +96,13 @@ class Weave(ApiReader):
 
     def streams(self) -> Sequence[Stream]:
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
-        grid = Grid(pendulum.duration(seconds=HOUR))
+        pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
         return [
-            Stream(
-                name=buckets.name,
-                schema=buckets.schema(),
-                write=Write.REPLACE_WINDOW,
-                pace=self._settings.pace(grid),
-                read=partial(self._read, buckets),
-                scopes=lambda _: self._projects,
-                at="bucket_start",
-                json_columns=tuple(buckets.contract().json_columns()),
-            )
+            Stream(buckets.table(), pace, partial(self._read, buckets), lambda _: self._projects)
             for buckets in (USAGE, CALLS)
         ]
 
-    def _read(
-        self, buckets: Buckets, project_id: str, window: Window, progress: Progress
-    ) -> Reading:
+    def _read(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
         tables: list[pa.Table] = []
         unknown: frozenset[str] = frozenset()
         total = bucket_count(window, self._granularity)
@@ -138,17 +118,12 @@ class Weave(ApiReader):
                 self._buckets_at_once[project_id] = (count + 1) // 2
                 continue
             parsed = read_answer(
-                self._settings.name,
-                answer,
-                buckets,
-                piece,
-                self._granularity,
-                self._constants(project_id),
+                self._settings, answer, buckets, piece, self._granularity, project_id
             )
             tables.append(parsed.table)
             unknown |= parsed.unknown
             done += count
-            progress(done, total)
+            pull.told(done, total)
         return Reading(tables, unknown_fields=unknown)
 
     def _piece(self, window: Window, first: int, count: int) -> Window:
@@ -158,10 +133,6 @@ class Weave(ApiReader):
     def _ask(self, buckets: Buckets, project_id: str, window: Window) -> bytes:
         body = stats_body(self._settings.name, project_id, window, self._granularity, buckets)
         return self._client.post("/calls/stats", body).content
-
-    def _constants(self, project_id: str) -> dict[str, str | None]:
-        values = (self._settings.name, project_id, self._settings.base_url)
-        return dict(zip(CONSTANTS, values, strict=True))
 
 
 def _checked_granularity(settings: WeaveSettings, timezone: str) -> int:

@@ -1,6 +1,5 @@
 """What the trace server answers: errors in words for people, and the rows of a good answer."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +17,8 @@ from pipelines.http import (
     SourceError,
     VendorFaultError,
 )
-from pipelines.pages import Parsed, to_table
+from pipelines.pages import Parsed
+from pipelines.settings import SourceSettings
 from pipelines.sources.weave.schema import Buckets
 from pipelines.windows import Window
 
@@ -28,12 +28,12 @@ TOO_MUCH = frozenset({502, 504})
 
 
 def read_answer(
-    source: str,
+    settings: SourceSettings,
     body: bytes,
     buckets: Buckets,
     window: Window,
     granularity: int,
-    constants: Mapping[str, str | None],
+    project_id: str,
 ) -> Parsed:
     """Type the buckets of an answer in which something was called.
 
@@ -44,12 +44,13 @@ def read_answer(
         BadResponseError: the answer has other buckets than were asked for, or a field has another
             type than the contract says.
     """
+    source = settings.name
     envelope = orjson.loads(body)
     if envelope["granularity"] != granularity:
         raise _other_buckets(
             source, f"buckets of {envelope['granularity']} seconds came instead of {granularity}"
         )
-    parsed = to_table(source, [body], buckets.contract(), constants)
+    parsed = buckets.table().rows(settings, [body], scope=project_id)
     table = parsed.table
     if table.num_rows or buckets.always:
         _check_grid(source, table, window, granularity)

@@ -12,8 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.pages import UTC_MICROS, Contract, Fields
-
-CONSTANTS = ("source_name", "scope", "base_url")
+from pipelines.streams import Table, Write
 
 TOKENS = (
     "input_tokens",
@@ -96,9 +95,15 @@ class Buckets:
             renamed={"timestamp": "bucket_start", "count": "bucket_count"},
         )
 
-    def schema(self) -> pa.Schema:
-        """Return the raw table's columns."""
-        return self.contract().schema(CONSTANTS).append(pa.field("bucket_end", UTC_MICROS))
+    def table(self) -> Table:
+        """Return the raw table."""
+        return Table(
+            self.name,
+            self.contract(),
+            Write.REPLACE_WINDOW,
+            at="bucket_start",
+            derived=(pa.field("bucket_end", UTC_MICROS),),
+        )
 
 
 USAGE = Buckets(
@@ -120,3 +125,4 @@ CALLS = Buckets(
     ),
     always=True,
 )
+TABLES = (USAGE.table(), CALLS.table())

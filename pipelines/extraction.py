@@ -1,0 +1,337 @@
+"""One source being read: planned once, read ahead, handed to dlt in as many packages as it takes.
+
+`dlt_source` turns a vendor into the `@dlt.source` that any pipeline can run. The nightly run hands
+it an `Extraction` of its own, which says how full a package may be and keeps the plan from one
+package to the next; without one, a run of the pipeline is one package.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import dlt
+import pendulum
+from dlt.extract import DltResource
+from dlt.extract.reference import SourceFactory
+from pendulum import DateTime
+
+from pipelines.http import Traffic, counting
+from pipelines.loading import Package, Portion, ReadStep, marks, resource
+from pipelines.planning import Mark, Span, Step, plan
+from pipelines.read_ahead import Job, PageThreads, ReadAhead
+from pipelines.settings import SourceSettings, first_instant, given_settings, parse_instant
+from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
+
+ROWS_AHEAD = 60_000
+"""Rows that may be read and not yet handed to dlt."""
+
+ROWS_PER_SLICE = 25_000
+"""A slice that holds more is cut: it is in memory as a whole, and a crash costs all of it."""
+
+WAIT = 0.05
+"""Seconds between two looks at whether a slice is done, so that an interrupt is noticed."""
+
+
+class Watcher(Protocol):
+    """Told how the reading of a source goes on, by several threads."""
+
+    def planned(self, source: str, steps: int) -> None:
+        """`steps` more slices will be read."""
+
+    def reading(self, source: str, step: Step) -> Callable[[int, int], None]:
+        """A slice is begun; returns what is told of its pages: how many are done, of how many."""
+
+    def loaded(self, source: str, step: Step, rows: int) -> None:
+        """A slice is in the warehouse."""
+
+    def failed(self, source: str, error: str) -> None:
+        """The source stopped."""
+
+
+@dataclass(frozen=True)
+class _Pull(Pull):
+    """A job's threads, and what it may hold."""
+
+    threads: PageThreads
+    tell: Callable[[int, int], None]
+    limit: int | None
+
+    def map(self, fn: Any, items: Any, rows: int = 0) -> Any:
+        return self.threads.map(fn, items, rows)
+
+    def told(self, done: int, total: int) -> None:
+        self.tell(done, total)
+
+    def check_size(self, rows: int) -> None:
+        if self.limit is not None and rows > self.limit:
+            raise TooManyRowsError(rows)
+
+
+class _Feed:
+    """The slices of one stream in their order, and who reads them ahead."""
+
+    def __init__(self, stream: Stream, steps: list[tuple[Step, Job[ReadStep]]]) -> None:
+        self.stream = stream
+        self.steps = steps[::-1]
+
+
+class Extraction:
+    """One source being read.
+
+    Args:
+        connector: the vendor.
+        settings: the source's.
+        timezone: IANA name of the zone whose days reports count.
+        now: the instant that it takes for the present; by default that of the first look.
+        period: `[start, end)` of a backfill; None for everything since the watermarks.
+        run_id: names the run in the ledger.
+        package_rows: about how many rows one load package may hold.
+        package_seconds: how long a package may wait for more slices.
+        watcher: told how it goes on.
+
+    Attributes:
+        error: what ended the reading before its plan was done, where `package_rows` is given; it
+            is for the caller to raise, once what came before it is loaded.
+        failed_step: the slice that it happened in.
+        package: the load package being filled.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        settings: SourceSettings,
+        timezone: str,
+        *,
+        now: DateTime | None = None,
+        period: tuple[DateTime, DateTime] | None = None,
+        run_id: str | None = None,
+        package_rows: int | None = None,
+        package_seconds: float | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.error: BaseException | None = None
+        self.failed_step: Step | None = None
+        self._connector = connector
+        self._settings = settings
+        self._timezone = timezone
+        self._now = now
+        self._period = period
+        self._run_id = run_id
+        self._budget = (package_rows, package_seconds)
+        self._watcher = watcher
+        self.package = Package(*self._budget)
+        self._reader: Reader | None = None
+        self._streams: dict[str, Stream] = {}
+        self._ahead: ReadAhead[ReadStep] | None = None
+        self._feeds: dict[str, _Feed] = {}
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be read."""
+        return self.error is not None or not any(feed.steps for feed in self._feeds.values())
+
+    def resources(self) -> list[DltResource]:
+        """Return a resource for each table, of which the next load package is made."""
+        self.package = Package(*self._budget)
+        return [resource(table, self._generator(table.name)) for table in self._connector.tables]
+
+    def close(self) -> None:
+        """End every thread and every request."""
+        if self._ahead is not None:
+            self._ahead.stop()
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._ahead = None
+
+    def _generator(self, name: str) -> Callable[[], Iterator[Any]]:
+        # dlt calls it anew for each package.
+        def rows() -> Iterator[Any]:
+            return self._rows(name)
+
+        return rows
+
+    def _rows(self, name: str) -> Iterator[Any]:
+        """Yield one stream's part of the package; None where others should go on meanwhile."""
+        try:
+            yield from self._filled(name)
+        except BaseException:
+            # The generator was closed, interrupted or failed: nothing of this read will be used.
+            self.close()
+            raise
+        if not self._is_shared and self.is_done:
+            self.close()
+            self._feeds.clear()
+
+    def _filled(self, name: str) -> Iterator[Any]:
+        feed = self._feed(name)
+        if feed is None:
+            return
+        portion = Portion(feed.stream.table, self._run_id or "", self._settings.name)
+        state = dlt.current.resource_state(name).setdefault(self._settings.name, {})
+        while feed.steps and not self.package.is_full and self.error is None:
+            with self._kept():
+                read = self._next(feed)
+                if read is None:
+                    yield None
+                    continue
+                self._move_mark(state, read)
+                self.package.add(read)
+                portion.add(read)
+                if portion.is_large:
+                    yield portion.rows()
+        yield from portion.items()
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether the caller loads package after package, and wants what came before an error."""
+        return self._budget[0] is not None
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keep an error for the caller, where there is one that loads what came before it."""
+        try:
+            yield
+        except Exception as error:
+            if not self._is_shared:
+                raise
+            self.error = error
+
+    def _feed(self, name: str) -> _Feed | None:
+        """Return the slices of a stream, planned on the first look; None where it has none."""
+        if name not in self._feeds and self.error is None:
+            with self._kept():
+                self._open()
+                if name in self._streams:
+                    self._feeds[name] = self._planned(self._streams[name])
+        return self._feeds.get(name)
+
+    def _open(self) -> None:
+        if self._reader is None:
+            self._reader = self._connector.open(self._settings, self._timezone)
+            self._streams = {stream.name: stream for stream in self._reader.streams()}
+            threads = self._settings.limits.concurrency
+            self._ahead = ReadAhead(threads, ROWS_AHEAD, self._settings.name)
+            self._run_id = self._run_id or uuid4().hex
+
+    def _planned(self, stream: Stream) -> _Feed:
+        now = self._now or pendulum.now("UTC")
+        span = Span(now, first_instant(self._settings.start, self._timezone, now), self._period)
+        known = marks(dlt.current.resource_state(stream.name), self._settings.name)
+        steps = [
+            step
+            for scope in stream.scopes(sorted(known))
+            for step in plan(stream, scope, known.get(scope, Mark()), span)
+        ]
+        self._span = span
+        if self._watcher:
+            self._watcher.planned(self._settings.name, len(steps))
+        return _Feed(stream, [(step, self._submit(step)) for step in steps])
+
+    def _submit(self, step: Step, order: int | None = None) -> Job[ReadStep]:
+        assert self._ahead is not None  # noqa: S101 - opened with the reader
+        return self._ahead.submit(lambda threads: self._read(step, threads), order)
+
+    def _read(self, step: Step, threads: PageThreads) -> ReadStep:
+        """Read one slice, in a thread of the read-ahead."""
+        tell = self._watcher.reading(self._settings.name, step) if self._watcher else _untold
+        is_whole = step.is_whole or step.stream.table.write is Write.SNAPSHOT
+        started = pendulum.now("UTC")
+        with counting(Traffic()) as traffic:
+            pull = _Pull(threads, tell, None if is_whole else ROWS_PER_SLICE)
+            reading = step.stream.read(step.scope, step.window, pull)
+        finished = pendulum.now("UTC")
+        return ReadStep(
+            step, reading, reading.rows, traffic.requests, traffic.retries, started, finished
+        )
+
+    def _next(self, feed: _Feed) -> ReadStep | None:
+        """Return the next slice of a stream once it is read, else None."""
+        assert self._ahead is not None  # noqa: S101 - opened with the reader
+        step, job = feed.steps[-1]
+        if not self._ahead.wait(job, WAIT):
+            return None
+        feed.steps.pop()
+        self._ahead.release(job)
+        try:
+            return job.outcome.result()
+        except TooManyRowsError as error:
+            self._cut(feed, step, job, error.rows)
+            return None
+        except BaseException:
+            self.failed_step = step
+            raise
+
+    def _cut(self, feed: _Feed, step: Step, job: Job[ReadStep], rows: int) -> None:
+        """Put the pieces of a slice in its place."""
+        pieces = step.cut(-(-rows // ROWS_PER_SLICE))
+        if self._watcher:
+            self._watcher.planned(self._settings.name, len(pieces) - 1)
+        feed.steps += [(piece, self._submit(piece, job.order)) for piece in pieces][::-1]
+
+    def _move_mark(self, state: dict[str, Any], read: ReadStep) -> None:
+        if read.step.stream.table.write is Write.SNAPSHOT:
+            return
+        scope = read.step.scope
+        mark = Mark.from_state(state.get(scope, {})).after(
+            read.step.window, read.reading, first=self._span.first, moves=self._period is None
+        )
+        state[scope] = mark.to_state()
+
+
+def dlt_source(connector: Connector) -> SourceFactory[Any, Any]:
+    """Return a vendor's `@dlt.source`, which any dlt pipeline can run.
+
+    Its arguments are the vendor's settings; those that are not given are looked up in dlt's own
+    config and secrets, under `sources.<source_name>`. Beside them:
+
+        source_name: names the source in every row and in the settings; by default the vendor's.
+        end: makes it a backfill of `[start, end)`, which moves no watermark.
+        reporting_timezone: IANA name of the zone whose days reports count; UTC by default.
+        extraction: only for a caller that fills several packages from one plan.
+    """
+
+    def source(extraction: Any = None, **settings: Any) -> list[DltResource]:
+        return (extraction or _extraction(connector, settings)).resources()
+
+    source.__name__ = source.__qualname__ = connector.vendor
+    source.__doc__ = _described(connector)
+    return dlt.source(source, name=connector.vendor, section=connector.vendor, max_table_nesting=0)
+
+
+def _extraction(connector: Connector, given: dict[str, Any]) -> Extraction:
+    name = given.pop("source_name", connector.vendor)
+    timezone = given.pop("reporting_timezone", "UTC")
+    end = given.pop("end", None)
+    settings = given_settings(connector.settings, name, given)
+    period = None
+    if end is not None:
+        now = pendulum.now("UTC")
+        start = first_instant(settings.start, timezone, now)
+        period = (start, parse_instant(str(end), timezone))
+    return Extraction(connector, settings, timezone, period=period)
+
+
+def _described(connector: Connector) -> str:
+    assert is_dataclass(connector.settings)  # noqa: S101 - every settings class is one
+    lines = [
+        f"    {one.name}: {one.metadata['meaning']}."
+        for one in fields(connector.settings)
+        if "meaning" in one.metadata
+    ]
+    return "\n".join(
+        [
+            f"Read {connector.vendor}, incrementally by its timestamp cursors.",
+            "",
+            "Args:",
+            *lines,
+            "    source_name: names the source in every row and in the settings.",
+            "    end: makes it a backfill of [start, end), which moves no watermark.",
+            "    reporting_timezone: IANA name of the zone whose days reports count.",
+        ]
+    )
+
+
+def _untold(_done: int, _total: int) -> None:
+    """Tell nobody."""

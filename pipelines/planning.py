@@ -1,0 +1,145 @@
+"""What a run reads of one scope of one stream: its mark, and the slices that follow from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pendulum
+from pendulum import DateTime
+
+from pipelines.streams import Reading, Stream, Write
+from pipelines.windows import Window, backfill_window, merged, nightly_window, outside, slices
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far one scope of one stream has been read, as dlt's state keeps it.
+
+    Attributes:
+        start: the first instant ever asked for: what `start` meant at the first run. A duration
+            counts from there, not from whichever run reads it.
+        watermark: the end of what has been read without a gap; None before the first slice.
+        unsettled: stretches behind it whose rows were still changing.
+    """
+
+    start: DateTime | None = None
+    watermark: DateTime | None = None
+    unsettled: tuple[Window, ...] = ()
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Mark":
+        """Read what `to_state` wrote."""
+        return cls(
+            _instant(state.get("start")),
+            _instant(state.get("watermark")),
+            tuple(Window(_known(a), _known(b)) for a, b in state.get("unsettled", [])),
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """Return it as JSON-ready text, for dlt's state."""
+        return {
+            "start": self.start.to_iso8601_string() if self.start else None,
+            "watermark": self.watermark.to_iso8601_string() if self.watermark else None,
+            "unsettled": [
+                [w.start.to_iso8601_string(), w.end.to_iso8601_string()] for w in self.unsettled
+            ],
+        }
+
+    def after(self, window: Window, reading: Reading, *, first: DateTime, moves: bool) -> "Mark":
+        """Return the mark once `window` has been read; only a run that `moves` it goes forward."""
+        unsettled = merged([*outside(self.unsettled, window), *reading.unsettled])
+        if not moves:
+            return replace(self, unsettled=tuple(unsettled))
+        # A look-back lies behind the watermark and must not pull it back.
+        watermark = max(self.watermark, window.end) if self.watermark else window.end
+        return Mark(self.start or first, watermark, tuple(unsettled))
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which time a run asks for.
+
+    Attributes:
+        now: the instant that it takes for the present.
+        first: the first instant ever to load, for a scope that was never read.
+        period: `[start, end)` of a backfill; None for everything since the watermarks.
+    """
+
+    now: DateTime
+    first: DateTime
+    period: tuple[DateTime, DateTime] | None = None
+
+    @property
+    def kind(self) -> str:
+        """`nightly` or `backfill`, as the ledger calls it."""
+        return "backfill" if self.period else "nightly"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One slice to read.
+
+    Attributes:
+        stream: which endpoint.
+        scope: which account, group or model of it.
+        window: which stretch of time.
+        kind: `nightly`, `backfill` or `reread` (of a stretch that had not settled).
+        is_whole: whether it is read as one, however many rows it holds.
+    """
+
+    stream: Stream
+    scope: str
+    window: Window
+    kind: str
+    is_whole: bool = False
+
+    def __str__(self) -> str:
+        scope = f" of {self.scope}" if self.scope else ""
+        return f"stream {self.stream.name}{scope}, window {self.window}"
+
+    def cut(self, count: int) -> list["Step"]:
+        """Return the same slice in up to `count` pieces of equal time, on the stream's grid."""
+        start, end = self.window.start, self.window.end
+        length = (end - start).total_seconds()
+        edges = [
+            self.stream.pace.grid.floor(start.add(seconds=length * number / count))
+            for number in range(1, count)
+        ]
+        inner = sorted({edge for edge in edges if start < edge < end})
+        if not inner:
+            return [replace(self, is_whole=True)]
+        return [
+            replace(self, window=Window(a, b))
+            for a, b in zip([start, *inner], [*inner, end], strict=True)
+        ]
+
+
+def plan(stream: Stream, scope: str, mark: Mark, span: Span) -> list[Step]:
+    """Return the slices of a scope to read: unsettled stretches first, then oldest first."""
+    nightly = span.kind == "nightly"
+    if span.period:
+        window = backfill_window(*span.period, span.now, stream.pace)
+    else:
+        window = nightly_window(mark.watermark, mark.start or span.first, span.now, stream.pace)
+    if window is None:
+        return []
+    if stream.table.write is Write.SNAPSHOT:
+        # The present state has no past: one read, named by the instant it was true at.
+        now = Window(window.end.subtract(seconds=1), window.end)
+        return [Step(stream, scope, now, span.kind)] if nightly else []
+    again = outside(mark.unsettled, window) if nightly else []
+    return [
+        Step(stream, scope, piece, kind)
+        for stretches, kind in ((again, "reread"), ([window], span.kind))
+        for stretch in stretches
+        for piece in slices(stretch, stream.pace.slices)
+    ]
+
+
+def _known(text: str) -> DateTime:
+    return pendulum.instance(datetime.fromisoformat(text)).in_timezone("UTC")
+
+
+def _instant(text: str | None) -> DateTime | None:
+    return _known(text) if text else None
