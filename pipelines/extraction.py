@@ -5,10 +5,10 @@ it an `Extraction` of its own, which says how full a package may be and keeps th
 package to the next; without one, a run of the pipeline is one package.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import dlt
@@ -23,6 +23,9 @@ from pipelines.planning import Mark, Span, Step, plan
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
 from pipelines.settings import SourceSettings, first_instant, given_settings, parse_instant
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 ROWS_AHEAD = 60_000
 """Rows that may be read and not yet handed to dlt."""
@@ -51,20 +54,29 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True)
-class _Pull(Pull):
-    """A job's threads, and what it may hold."""
+class ThreadPull(Pull):
+    """Asks for pages through the threads of a read-ahead.
+
+    Attributes:
+        threads: as the job sees them.
+        tell: told of pages.
+        limit: how many rows the job's window may hold; None for any number.
+    """
 
     threads: PageThreads
     tell: Callable[[int, int], None]
     limit: int | None
 
-    def map(self, fn: Any, items: Any, rows: int = 0) -> Any:
+    def map(self, fn: Callable[[T], R], items: Iterable[T], rows: int = 0) -> Iterator[R]:
+        """Yield `fn(item)` for each item, in order; see `PageThreads.map`."""
         return self.threads.map(fn, items, rows)
 
     def told(self, done: int, total: int) -> None:
+        """Pass on how many pages are done."""
         self.tell(done, total)
 
     def check_size(self, rows: int) -> None:
+        """Refuse a window of more rows than `limit`."""
         if self.limit is not None and rows > self.limit:
             raise TooManyRowsError(rows)
 
@@ -239,7 +251,7 @@ class Extraction:
         is_whole = step.is_whole or step.stream.table.write is Write.SNAPSHOT
         started = pendulum.now("UTC")
         with counting(Traffic()) as traffic:
-            pull = _Pull(threads, tell, None if is_whole else ROWS_PER_SLICE)
+            pull = ThreadPull(threads, tell, None if is_whole else ROWS_PER_SLICE)
             reading = step.stream.read(step.scope, step.window, pull)
         finished = pendulum.now("UTC")
         return ReadStep(

@@ -4,6 +4,7 @@ A load package holds as many slices as its budget allows. The rows of a slice, i
 ledger and its watermark are all in one package, so that a crash leaves all of them or none.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,14 @@ LEDGER_SCHEMA = pa.schema(
 
 ROWS_PER_TABLE = 20_000
 """Rows handed to dlt at once: it computes the table's schema anew each time."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # dlt warns at each table whose JSON columns are text in Arrow, which has no type for JSON.
+    return "when merging arrow schema with dlt schema" not in record.getMessage()
+
+
+logging.getLogger("dlt").addFilter(_is_news)
 
 CONTRACT: TSchemaContract = {"columns": "evolve", "data_type": "freeze"}
 
@@ -151,14 +160,31 @@ class Portion:
         self._source_name = source_name
         self._tables: list[pa.Table] = []
         self._steps: list[ReadStep] = []
+        self._keys: set[Any] = set()
 
     def add(self, read: ReadStep) -> None:
         """Take the rows of a slice."""
         self._steps.append(read.without_tables())
         if self._table.write is Write.MERGE:
-            self._tables += read.reading.tables
+            self._tables += [self._distinct(table) for table in read.reading.tables]
         else:
             self._tables += _numbered(read.step.window, read.reading)
+
+    def _distinct(self, table: pa.Table) -> pa.Table:
+        """Return the rows whose key is not in the package yet.
+
+        Slices share their boundary, and a page that shifted shows rows again; not every merge of a
+        destination takes that.
+        """
+        own = [name for name in self._table.key if name not in self._table.constants]
+        before = len(self._keys)
+        fresh = []
+        for key in zip(*(table[name].to_pylist() for name in own), strict=True):
+            fresh.append(key not in self._keys)
+            self._keys.add(key)
+        if len(self._keys) - before == table.num_rows:
+            return table
+        return table.filter(pa.array(fresh, pa.bool_()))
 
     @property
     def is_large(self) -> bool:

@@ -101,7 +101,6 @@ def open_pipeline(source: Source, warehouse: WarehouseSettings) -> dlt.Pipeline:
         destination=dlt.destinations.duckdb(str(warehouse.path)),
         dataset_name=source.connector.dataset,
     )
-    # Every Arrow table is typed in full by its stream; dlt warns each time that its hints say less.
     logging.getLogger("dlt").setLevel(logging.ERROR)
     return pipeline
 

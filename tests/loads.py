@@ -1,10 +1,10 @@
 """What tests of loading share: a project folder of their own, a vendor on loopback, one load."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pendulum
@@ -12,11 +12,16 @@ import pytest
 from pendulum import DateTime
 
 from pipelines.connectors import configured_sources
+from pipelines.extraction import ThreadPull
 from pipelines.progress import LogWatcher
+from pipelines.read_ahead import ReadAhead
 from pipelines.runner import Run, SourceOutcome, load_source
 from pipelines.settings import load_warehouse
 from pipelines.simulator import Personality, Simulator, World
+from pipelines.streams import Pull
 from pipelines.warehouse import writing
+
+T = TypeVar("T")
 
 NOW = pendulum.datetime(2026, 11, 20, 12, 0, 0)
 """The present of every simulated vendor in a test."""
@@ -25,6 +30,16 @@ NOW = pendulum.datetime(2026, 11, 20, 12, 0, 0)
 def frozen(now: DateTime = NOW, **changes: Any) -> World:
     """Return a small world whose clock stands still."""
     return World(**{"now": now.timestamp, "days": 3, "rows_per_day": 240, **changes})
+
+
+def pulled(read: Callable[[Pull], T], limit: int | None = None) -> T:
+    """Run what reads from a vendor in the threads that a load uses."""
+    ahead: ReadAhead[T] = ReadAhead(4, 10_000, "test")
+    try:
+        job = ahead.submit(lambda threads: read(ThreadPull(threads, lambda *_: None, limit)))
+        return job.outcome.result(60)
+    finally:
+        ahead.stop()
 
 
 class Project:

@@ -1,0 +1,80 @@
+"""Reads a list page by page, where pages have numbers and the vendor states a total.
+
+Progress is counted in rows that came, never in pages of the size that was asked for: a vendor may
+cap its pages, and says so nowhere.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipelines.http import BadResponseError
+from pipelines.streams import Pull
+
+EXTRA_PAGES = 10
+"""Pages beyond those that the first total needs: rows may come in while a list is read."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer: its body, how many rows it holds, and the vendor's total of the whole list."""
+
+    body: bytes
+    rows: int
+    total: int
+
+
+class MissingRowsError(BadResponseError):
+    """The list ended before the vendor's own total, or does not end."""
+
+    next_step = (
+        "Nothing of this window was changed. Run again later; if it lasts, ask the vendor's "
+        "support."
+    )
+
+
+def read_pages(source: str, ask: Callable[[int], Page], size: int, pull: Pull) -> Iterator[Page]:
+    """Yield the pages of a list, in order, until as many rows came as the vendor states.
+
+    Args:
+        source: name for error messages.
+        ask: asks for the page of a number, from 1.
+        size: how many rows a page was asked to hold.
+        pull: asks for several at once; told of pages as they arrive.
+
+    Raises:
+        TooManyRowsError: the window is to be cut first.
+        MissingRowsError: a page is empty before the stated total, or there are far more pages than
+            the total needs.
+        SourceError: the vendor could not be read.
+    """
+    first = ask(1)
+    pull.check_size(first.total)
+    held = first.rows if 0 < first.rows < min(size, first.total) else size
+    most = -(-first.total // held) + EXTRA_PAGES
+    done, read, total = 1, first.rows, first.total
+    if not first.rows and total:
+        raise _ended(source, 1, 0, total)
+    pull.told(done, -(-total // held) or 1)
+    yield first
+    while read < total:
+        last = done + -(-(total - read) // held)
+        if last > most:
+            raise MissingRowsError(
+                source,
+                f"the list does not end: {read} rows came on {done} pages, which {first.total} "
+                f"rows would have filled at first, and by now it is said to hold {total}",
+            )
+        for page in pull.map(ask, range(done + 1, last + 1), total):
+            done += 1
+            read += page.rows
+            total = page.total
+            if not page.rows and read < total:
+                raise _ended(source, done, read, total)
+            pull.told(done, max(last, done))
+            yield page
+
+
+def _ended(source: str, number: int, read: int, total: int) -> MissingRowsError:
+    return MissingRowsError(
+        source, f"page {number} is empty, and only {read} of the {total} rows that are stated came"
+    )
