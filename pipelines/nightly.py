@@ -1,7 +1,7 @@
 """The night: load every source side by side, build and test the models, publish."""
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -65,9 +65,33 @@ def run_night(
     run = Run(uuid4().hex, now, warehouse, period)
     night = Night()
     with writing(warehouse):
-        with ThreadPoolExecutor(len(sources), thread_name_prefix="source") as pool:
-            night.loads = list(pool.map(lambda one: load_source(one, run, watcher), sources))
+        night.loads = load_sources(sources, run, watcher)
         night.models = transform(warehouse, connectors().values())
         if night.models.ok:
             night.published = publish(warehouse)
     return night
+
+
+def load_sources(
+    sources: Sequence[Source], run: Run, watcher: Watcher
+) -> list[SourceOutcome]:
+    """Load several sources side by side, and return how each went, in their order.
+
+    An interrupt is raised at once: the threads are daemons, and what they have not loaded by the
+    end of the process is read again by the next run.
+    """
+    outcomes: dict[str, SourceOutcome] = {}
+
+    def load(source: Source) -> None:
+        outcomes[source.name] = load_source(source, run, watcher)
+
+    threads = [
+        threading.Thread(target=load, args=(source,), name=source.name, daemon=True)
+        for source in sources
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.1)
+    return [outcomes[source.name] for source in sources]

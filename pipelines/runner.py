@@ -21,6 +21,8 @@ from pipelines.loading import ReadStep
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import locked_or_broken
 
+log = logging.getLogger("llm_usage")
+
 FILE_LOCK = threading.Lock()
 """Held while dlt has the DuckDB file open."""
 
@@ -78,15 +80,16 @@ class SourceOutcome:
 
 
 def load_source(source: Source, run: Run, watcher: Watcher) -> SourceOutcome:
-    """Load every stream of a source; never raises for what went wrong at the vendor.
+    """Load every stream of a source; whatever goes wrong is its outcome, and is never raised.
 
     What was loaded before an error stays, and the next run goes on from there.
     """
     outcome = SourceOutcome(source.name)
     try:
         _load(source, run, watcher, outcome)
-    except (SourceError, RunError) as error:
-        outcome.error = str(error)
+    except Exception as error:
+        outcome.error = str(error if isinstance(error, RunError) else _told(error, source, run))
+        log.debug("%s", outcome.error, exc_info=error)
         watcher.failed(source.name, outcome.error)
     return outcome
 

@@ -1,0 +1,52 @@
+"""An interrupt ends a load within two seconds, whatever is in flight, and costs nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.loads import Project, frozen, vendor
+
+NIGHT = "from pipelines.cli import app; app(['nightly'])"
+PLAIN = """
+import os, dlt
+from pipelines.sources.aiproxy import aiproxy
+folder = os.environ["DLT_PROJECT_DIR"]
+destination = dlt.destinations.duckdb(folder + "/plain.duckdb")
+dlt.pipeline("plain", pipelines_dir=folder, destination=destination).run(aiproxy())
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Project]]:
+    """A vendor that takes half a minute for each answer."""
+    with vendor(tmp_path, monkeypatch, "aiproxy", frozen(days=2)) as (proxy, project):
+        project.set(timeout="PT60S")
+        proxy.world.latency = 30.0
+        yield proxy, project
+
+
+@pytest.mark.parametrize(("script", "code"), [(NIGHT, 130), (PLAIN, -signal.SIGINT)])
+def test_ctrl_c_ends_it_within_two_seconds(
+    slow: tuple[Any, Project], script: str, code: int
+) -> None:
+    proxy, project = slow
+    child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not proxy.world.requests and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(child.pid, signal.SIGINT)
+    began = time.monotonic()
+    _, said = child.communicate(timeout=30)
+    assert time.monotonic() - began < 2
+    assert child.returncode in (code, 1), said
+    proxy.world.latency = 0.0
+    assert project.load().error is None
+    assert project.one("select count(*) from raw_aiproxy.logs") > 0
