@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,11 +33,14 @@ def frozen(now: DateTime = NOW, **changes: Any) -> World:
     return World(**{"now": now.timestamp, "days": 3, "rows_per_day": 240, **changes})
 
 
-def pulled(read: Callable[[Pull], T], limit: int | None = None) -> T:
-    """Run what reads from a vendor in the threads that a load uses."""
-    ahead: ReadAhead[T] = ReadAhead(4, 10_000, "test")
+def pulled(read: Callable[[Pull], T], limit: int | None = None, threads: int = 4) -> T:
+    """Run what reads from a vendor in the threads that a load uses, counted where it is called."""
+    ahead: ReadAhead[T] = ReadAhead(threads, 10_000, "test")
+    context = copy_context()
     try:
-        job = ahead.submit(lambda threads: read(ThreadPull(threads, lambda *_: None, limit)))
+        job = ahead.submit(
+            lambda pages: context.run(read, ThreadPull(pages, lambda *_: None, limit))
+        )
         return job.outcome.result(60)
     finally:
         ahead.stop()

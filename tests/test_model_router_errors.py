@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pendulum
@@ -14,13 +15,16 @@ from pipelines.http import (
     PermissionDeniedError,
     SourceError,
     ThrottledError,
+    Traffic,
     VendorFaultError,
+    counting,
 )
 from pipelines.simulator import Fault, Personality, Simulator, World
 from pipelines.simulator.alibaba_model_router import STS_SETTINGS, create
 from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
 from pipelines.streams import Reading
 from pipelines.windows import Window
+from tests.loads import pulled
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +44,14 @@ def router(served: Personality) -> Personality:
 
 def open_router(router: Personality, **changes: Any) -> ModelRouter:
     settings = {**router.settings, "attempts": 2, "requests_per_second": 500.0, **changes}
-    return ModelRouter(ModelRouterSettings(name="router", **settings))
+    return ModelRouter(ModelRouterSettings(name="router", **settings), "UTC")
 
 
 def read(reader: ModelRouter, table: str = "models") -> Reading:
     now = pendulum.now("UTC").start_of("second")
     (stream,) = (one for one in reader.streams() if one.name == table)
-    return stream.read("", Window(now.subtract(hours=2), now), lambda done, total: None)
+    window = Window(now.subtract(hours=2), now)
+    return pulled(lambda pull: stream.read("", window, pull))
 
 
 def error_of(router: Personality, **changes: Any) -> SourceError:
@@ -144,11 +149,11 @@ def test_a_stale_token_asks_for_new_credentials(router: Personality) -> None:
 @pytest.mark.parametrize("seconds", [-4000, 4000])
 def test_a_wrong_clock_is_corrected_once(router: Personality, seconds: int) -> None:
     router.world.now = lambda: time.time() + seconds
-    with open_router(router) as reader:
+    with open_router(router) as reader, counting(Traffic()) as traffic:
         read(reader)
-        assert (reader.requests, reader.retries) == (2, 1)
+        assert traffic == Traffic(2, 1)
         read(reader)
-        assert (reader.requests, reader.retries) == (3, 1)
+        assert traffic == Traffic(3, 1)
 
 
 def test_a_clock_that_the_vendor_still_rejects_is_told(router: Personality) -> None:
@@ -160,14 +165,15 @@ def test_threads_that_meet_a_wrong_clock_together_all_go_on(router: Personality)
     reader = open_router(router)
     with reader:
         router.world.now = lambda: time.time() + 4000
-        assert len(list(reader._client.map(lambda _: read(reader), range(4)))) == 4
+        with ThreadPoolExecutor(4) as pool:
+            assert len(list(pool.map(lambda _: read(reader), range(4)))) == 4
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "drop", "status"])
 def test_a_broken_answer_is_asked_for_again(router: Personality, kind: str) -> None:
     router.world.faults.append(Fault(kind))
-    with open_router(router) as reader:
-        assert (read(reader).rows, reader.retries) == (8, 1)
+    with open_router(router) as reader, counting(Traffic()) as traffic:
+        assert (read(reader).rows, traffic.retries) == (8, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """ModelRouter's lists, read page by page: every row once, whatever the vendor's pages do."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pendulum
@@ -13,10 +13,10 @@ from pipelines.simulator.alibaba_model_router import PROMPT_MARKER, Books, creat
 from pipelines.sources.alibaba_model_router.listing import read_list
 from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
 from pipelines.sources.alibaba_model_router.response import Page, read_page
-from pipelines.sources.alibaba_model_router.schema import BILLING_LINES, logs_contract
+from pipelines.sources.alibaba_model_router.schema import BILLING_DETAILS, logs_contract
 from pipelines.streams import Reading
 from pipelines.windows import Window
-from tests.loads import frozen
+from tests.loads import frozen, pulled
 
 DAY = Window(pendulum.datetime(2026, 11, 18), pendulum.datetime(2026, 11, 19))
 NOON = DAY.start.add(hours=12)
@@ -38,10 +38,10 @@ def router(served: Personality) -> Personality:
 
 
 def read(router: Personality, table: str, window: Window = DAY, **changes: Any) -> Reading:
-    settings = {**router.settings, "requests_per_second": 500.0, **changes}
-    with ModelRouter(ModelRouterSettings(name="router", **settings)) as reader:
+    settings = {**router.settings, "requests_per_second": 500.0, "concurrency": 4, **changes}
+    with ModelRouter(ModelRouterSettings(name="router", **settings), "UTC") as reader:
         (stream,) = (one for one in reader.streams() if one.name == table)
-        return stream.read("", window, lambda done, total: None)
+        return pulled(lambda pull: stream.read("", window, pull), threads=settings["concurrency"])
 
 
 def rows(reading: Reading) -> list[dict[str, Any]]:
@@ -227,7 +227,9 @@ def test_a_prompt_cut_within_an_emoji_is_read() -> None:
 
 
 def test_an_answer_without_rows_is_an_empty_page() -> None:
-    assert read_page(b'{"data": {"total": "0", "list": null}}', BILLING_LINES) == Page([], 0)
+    assert read_page(b'{"data": {"total": "0", "list": null}}', BILLING_DETAILS.contract) == Page(
+        [], 0
+    )
 
 
 def listed(pages: list[Page], size: int) -> tuple[list[int], int | None, list[int]]:
@@ -238,11 +240,8 @@ def listed(pages: list[Page], size: int) -> tuple[list[int], int | None, list[in
         numbers.append(number)
         return pages[number - 1] if number <= len(pages) else Page([], pages[0].total)
 
-    def in_turn(read_one: Callable[[int], Page], which: Any) -> Iterator[Page]:
-        return map(read_one, which)
-
-    listing = read_list(fetch, in_turn, size, "id", lambda done, total: None)
-    return sorted(int(one) for one in listing.rows), listing.reported_total, numbers
+    listing = pulled(lambda pull: read_list(fetch, pull, size, "id"))
+    return sorted(int(one) for one in listing.rows), listing.reported_total, sorted(numbers)
 
 
 def page(*ids: int, total: int = 0) -> Page:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pendulum
@@ -16,14 +17,16 @@ from pipelines.http import (
     PermissionDeniedError,
     SourceError,
     ThrottledError,
+    Traffic,
     VendorFaultError,
+    counting,
 )
 from pipelines.simulator import Fault, Personality, Simulator
 from pipelines.simulator.tencent_lke import APPS
 from pipelines.sources.tencent_lke.reader import TencentLke, TencentLkeSettings
 from pipelines.streams import Reading
 from pipelines.windows import Window, slices
-from tests.loads import NOW, frozen
+from tests.loads import NOW, frozen, pulled
 
 MODEL = "cs-normal-70b"
 HOUR = Window(NOW.subtract(hours=2), NOW.subtract(hours=1))
@@ -46,8 +49,8 @@ def reader(lke: Personality, timezone: str = "UTC", **changes: Any) -> TencentLk
 def read(source: TencentLke, stream: str) -> Reading:
     (found,) = [one for one in source.streams() if one.name == stream]
     scope = MODEL if stream == "usage_call_details" else ""
-    with source:
-        return found.read(scope, HOUR, lambda _done, _total: None)
+    with closing(source):
+        return pulled(lambda pull: found.read(scope, HOUR, pull))
 
 
 def call_ids(reading: Reading) -> list[str]:
@@ -124,7 +127,7 @@ def test_a_total_that_the_vendor_leaves_out_is_not_zero(lke: Personality) -> Non
 
 
 def test_totals_are_of_days_with_23_24_and_25_hours(lke: Personality) -> None:
-    with reader(lke, timezone="America/New_York") as source:
+    with closing(reader(lke, timezone="America/New_York")) as source:
         (pace,) = [one.pace for one in source.streams() if one.name == "token_usage"]
     days = Window(pendulum.datetime(2026, 10, 31, 4), pendulum.datetime(2026, 11, 3, 5))
     lengths = [(day.end - day.start).in_hours() for day in slices(days, pace.slices)]
@@ -167,9 +170,9 @@ def test_a_passing_fault_is_retried(lke: Personality, kind: str) -> None:
     lke.world.now = pendulum.now("UTC").timestamp
     lke.data.add(at=INSIDE, Id="turn-example")
     lke.world.faults.append(Fault(kind))
-    source = reader(lke)
-    assert call_ids(read(source, "usage_call_details")) == ["turn-example"]
-    assert source.retries == 1
+    with counting(Traffic()) as traffic:
+        assert call_ids(read(reader(lke), "usage_call_details")) == ["turn-example"]
+    assert traffic.retries == 1
 
 
 @pytest.mark.parametrize(
@@ -208,9 +211,9 @@ def test_a_clock_that_is_off_is_mended_once_and_said(
     lke: Personality, caplog: pytest.LogCaptureFixture
 ) -> None:
     lke.data.add(at=INSIDE)
-    source = reader(lke)
-    assert len(call_ids(read(source, "usage_call_details"))) == 1
-    assert (source.requests, source.retries) == (2, 1)
+    with counting(Traffic()) as traffic:
+        assert len(call_ids(read(reader(lke), "usage_call_details"))) == 1
+    assert traffic == Traffic(2, 1)
     assert [record.message for record in caplog.records if record.name == "llm_usage"] == [
         "lke: this machine's clock is ahead of the vendor's; set it"
     ]

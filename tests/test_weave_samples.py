@@ -13,10 +13,12 @@ import pytest
 
 from pipelines.http import BadResponseError, InvalidRequestError, VendorFaultError
 from pipelines.pages import Parsed
+from pipelines.sources.weave.reader import WeaveSettings
 from pipelines.sources.weave.response import read_answer, weave_judge
 from pipelines.sources.weave.schema import CALLS, USAGE, Buckets, Metric
 from pipelines.windows import Window
 
+SETTINGS = WeaveSettings(name="weave", project_id=["a/b"], api_key="key")
 SAMPLES = Path(__file__).parent / "samples" / "weave"
 GPT, CLAUDE = "gpt-4o-2024-08-06", "claude-3-5-sonnet-20241022"
 
@@ -47,7 +49,7 @@ def parsed(name: str, buckets: Buckets, granularity: int = 86400) -> Parsed:
     )
     asked = asked_in(found["request"]["body"], buckets) if "request" in found else buckets
     raw = orjson.dumps(body)
-    return read_answer("weave", raw, asked, Window(start, end), granularity, {"scope": "x"})
+    return read_answer(SETTINGS, raw, asked, Window(start, end), granularity, "x")
 
 
 def rows(name: str, buckets: Buckets, *columns: str, granularity: int = 86400) -> list[Any]:
@@ -65,7 +67,7 @@ def test_an_answer_of_the_hosted_service() -> None:
     }
     window = Window(pendulum.datetime(2026, 3, 3), pendulum.datetime(2026, 3, 5))
     body = orjson.dumps(answer)
-    table = read_answer("weave", body, asked_in(asked, USAGE), window, 86400, {}).table
+    table = read_answer(SETTINGS, body, asked_in(asked, USAGE), window, 86400, "x").table
     assert [
         (row["bucket_start_raw"], row["model"], row["sum_total_tokens"], row["sum_total_cost"])
         for row in table.to_pylist()
