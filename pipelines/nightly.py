@@ -72,9 +72,7 @@ def run_night(
     return night
 
 
-def load_sources(
-    sources: Sequence[Source], run: Run, watcher: Watcher
-) -> list[SourceOutcome]:
+def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[SourceOutcome]:
     """Load several sources side by side, and return how each went, in their order.
 
     An interrupt is raised at once: the threads are daemons, and what they have not loaded by the

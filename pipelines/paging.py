@@ -35,6 +35,8 @@ class MissingRowsError(BadResponseError):
 def read_pages(source: str, ask: Callable[[int], Page], size: int, pull: Pull) -> Iterator[Page]:
     """Yield the pages of a list, in order, until as many rows came as the vendor states.
 
+    Fewer may come where the last page is short: whether that matters is for the caller to say.
+
     Args:
         source: name for error messages.
         ask: asks for the page of a number, from 1.
@@ -54,6 +56,7 @@ def read_pages(source: str, ask: Callable[[int], Page], size: int, pull: Pull) -
     done, read, total = 1, first.rows, first.total
     if not first.rows and total:
         raise _ended(source, 1, 0, total)
+    counted = -(-total // size)
     pull.told(done, -(-total // held) or 1)
     yield first
     while read < total:
@@ -69,7 +72,10 @@ def read_pages(source: str, ask: Callable[[int], Page], size: int, pull: Pull) -
             read += page.rows
             total = page.total
             if not page.rows and read < total:
-                raise _ended(source, done, read, total)
+                if done <= counted:
+                    raise _ended(source, done, read, total)
+                # It was asked for in case the vendor caps its pages; it does not.
+                return
             pull.told(done, max(last, done))
             yield page
 

@@ -43,6 +43,10 @@ def test_an_empty_page_before_the_total_is_an_error() -> None:
         listed(20, 10, lambda _: 35)
 
 
+def test_a_last_page_that_is_short_ends_the_list() -> None:
+    assert sum(listed(18, 10, lambda _: 20)) == 18
+
+
 def test_an_empty_first_page_with_a_total_is_an_error() -> None:
     with pytest.raises(MissingRowsError, match="page 1 is empty"):
         listed(0, 10, lambda _: 5)

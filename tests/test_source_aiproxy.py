@@ -195,10 +195,19 @@ def test_a_total_that_stays_wrong_is_written_down(empty: tuple[Personality, Proj
     proxy, project = empty
     proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
     proxy.data.lie(total_off=1)
+    project.set(start="PT6H")
     outcome = project.load()
-    assert (outcome.error, outcome.streams["logs"].disagreeing) == (None, 4)
+    assert (outcome.error, outcome.streams["logs"].disagreeing) == (None, 1)
     counts = "select row_count, reported_total from raw_aiproxy.load_ledger where stream = 'logs'"
     assert project.query(f"{counts} order by window_end desc limit 1") == [(1, 2)]
+
+
+def test_an_empty_page_before_the_total_is_an_error(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    proxy.data.lie(total_off=1)
+    error = project.load().error
+    assert error
+    assert "page 1 is empty, and only 0 of the 1 rows that are stated came" in error
 
 
 @pytest.mark.parametrize("kind", ["status", "truncated", "drop", "empty"])

@@ -83,19 +83,31 @@ def test_an_empty_page_that_should_have_rows_takes_nothing_away(empty: Both) -> 
     lke.data.lie(missing_page=1)
     error = project.load(NOW.add(minutes=1), run_id="again").error
     assert error
-    assert "0 rows of 1, 3 times over" in error
+    assert "page 1 is empty, and only 0 of the 1 rows that are stated came" in error
     assert f"stream usage_call_details of {MODEL}" in error
     assert project.one(f"select count(*) from {DETAILS}") == 1
 
 
-def test_a_total_that_stays_wrong_is_written_down(empty: Both) -> None:
+def test_a_window_short_of_its_total_is_not_replaced(empty: Both) -> None:
     lke, project = empty
     lke.data.add(at=seconds(NOW.subtract(hours=1)))
+    project.load()
     lke.data.lie(total=1)
-    outcome = project.load()
-    assert (outcome.error, outcome.streams["usage_call_details"].disagreeing) == (None, 1)
-    counts = "select row_count, reported_total from raw_tencent_lke.load_ledger"
-    assert project.query(f"{counts} where stream = 'usage_call_details'") == [(1, 2)]
+    error = project.load(NOW.add(minutes=1), run_id="again").error
+    assert error
+    assert "1 rows came of the 2 that are stated, 3 times over" in error
+    assert project.one(f"select count(*) from {DETAILS}") == 1
+
+
+def test_a_vendor_that_caps_its_pages_is_read_whole(empty: Both) -> None:
+    lke, project = empty
+    for number in range(250):
+        lke.data.add(at=seconds(NOW.subtract(hours=1)) + number)
+    project.load()
+    assert project.one(f"select count(*) from {DETAILS}") == 250
+    lke.data.lie(page_cap=100)
+    assert project.load(NOW.add(minutes=1), run_id="again").error is None
+    assert project.one(f"select count(*) from {DETAILS}") == 250
 
 
 def test_a_model_seen_once_is_read_for_ever(empty: Both) -> None:

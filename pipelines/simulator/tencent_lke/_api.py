@@ -95,7 +95,8 @@ class _Api:
 
     def list_usage_call_detail(self, parameters: dict[str, Any], language: str) -> Answer:
         """Return a page of single calls, newest first."""
-        page, lies = page_of(parameters, 1000), self.books.lies
+        lies = self.books.lies
+        page = page_of(parameters, 1000, lies.page_cap)
         calls = self._calls(parameters)
         rows = [call.encoded(language) for call in calls[page]]
         largest = self.books.account.largest_page

@@ -50,6 +50,7 @@ class Lies:
         absent: its fields that are left out.
         total: added to ListUsageCallDetail's Total.
         missing_page: a PageNumber that is answered with an empty List.
+        page_cap: the most rows that a page holds, whatever PageSize says; no bound when None.
     """
 
     usage_calls: int = 0
@@ -59,6 +60,7 @@ class Lies:
     absent: tuple[str, ...] = ()
     total: int = 0
     missing_page: int = 0
+    page_cap: int | None = None
 
     def about_usage(self, model: str | None, start: int | None, end: int | None) -> "Lies":
         """Return what is misstated of the usage of one model in one window, its end included."""

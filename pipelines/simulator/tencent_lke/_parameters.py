@@ -59,8 +59,8 @@ def parse(action: str, body: bytes) -> dict[str, Any]:
     return parameters
 
 
-def page_of(parameters: dict[str, Any], largest: int) -> slice:
-    """Return which rows a page holds; PageNumber counts from 1.
+def page_of(parameters: dict[str, Any], largest: int, cap: int | None = None) -> slice:
+    """Return which rows a page holds; PageNumber counts from 1. Pages hold `cap` rows at most.
 
     Raises:
         ApiError: `InvalidParameter` for a page before the first, or for none or too many rows.
@@ -70,6 +70,7 @@ def page_of(parameters: dict[str, Any], largest: int) -> slice:
         raise ApiError("InvalidParameter", "PageNumber must be greater than 0.")
     if not 1 <= size <= largest:
         raise ApiError("InvalidParameter", f"PageSize must be between 1 and {largest}.")
+    size = min(size, cap or size)
     return slice((number - 1) * size, number * size)
 
 

@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from pipelines.errors import UsageError
 from pipelines.http import ApiClient, BadResponseError
+from pipelines.paging import Page, read_pages
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
 from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge
@@ -169,32 +170,23 @@ class AiProxy(ApiReader):
 
     def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
         ask = self._log_page(scope, window)
-        first = ask(1)
-        total = _total(first)
-        pull.check_size(total)
-        bodies, tables, unknown = [first], [], set[str]()
-        done, last = 1, _pages(total)
-        pull.told(done, last)
-        while True:
-            for body in pull.map(ask, range(done + 1, last + 1), total):
-                bodies.append(body)
-                done += 1
-                pull.told(done, last)
-                # Rows that came in meanwhile push the oldest ones onto pages not yet counted.
-                total = max(total, _total(body))
-                if len(bodies) >= PAGES_PER_TABLE:
-                    tables.append(self._table(bodies, unknown))
-                    bodies = []
-            if _pages(total) <= last:
-                break
-            last = _pages(total)
-
+        bodies: list[bytes] = []
+        tables: list[pa.Table] = []
+        unknown = set[str]()
+        total = 0
+        for page in read_pages(self._settings.name, ask, PAGE_SIZE, pull):
+            bodies.append(page.body)
+            # Rows that came in meanwhile push the oldest ones onto pages not yet counted.
+            total = max(total, page.total)
+            if len(bodies) >= PAGES_PER_TABLE:
+                tables.append(self._table(bodies, unknown))
+                bodies = []
         if bodies:
             tables.append(self._table(bodies, unknown))
         self._check_bounds(tables, window)
         return Reading(tables, total, _unsettled(tables), frozenset(unknown))
 
-    def _log_page(self, scope: str, window: Window) -> Callable[[int], bytes]:
+    def _log_page(self, scope: str, window: Window) -> Callable[[int], Page]:
         """Return what asks for the page of a number, from 1."""
         path = f"/log/{quote(scope, safe='')}/search" if scope else "/logs/search"
         params: dict[str, str | int] = {
@@ -207,8 +199,10 @@ class AiProxy(ApiReader):
             # The server renamed it in v0.5.2 and ignores the name that it does not know.
             params |= {"include_detail": "true", "with_body": "true"}
 
-        def page(number: int) -> bytes:
-            return self._client.get(path, params | {"page": number}).content
+        def page(number: int) -> Page:
+            body = self._client.get(path, params | {"page": number}).content
+            data = orjson.loads(body)["data"]
+            return Page(body, len(data["logs"] or ()), int(data["total"]))
 
         return page
 
@@ -229,14 +223,6 @@ class AiProxy(ApiReader):
                     next_step="Is it older than v0.2.2? Those cut every window to the last 7 days: "
                     "update it, or set start within the last 7 days.",
                 )
-
-
-def _total(body: bytes) -> int:
-    return int(orjson.loads(body)["data"]["total"])
-
-
-def _pages(total: int) -> int:
-    return max(1, -(-total // PAGE_SIZE))
 
 
 def _distinct_ids(tables: Sequence[pa.Table]) -> int:

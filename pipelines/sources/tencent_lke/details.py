@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.http import BadResponseError
+from pipelines.paging import MissingRowsError, Page, read_pages
 from pipelines.sources.tencent_lke.client import CloudApi
 from pipelines.sources.tencent_lke.envelope import ResponseTooLargeError
 from pipelines.sources.tencent_lke.schema import CALL_DETAILS_TABLE
@@ -26,35 +27,6 @@ from pipelines.windows import Window
 LARGEST_PAGE = 1000
 PAGES_PER_TABLE = 50
 READS = 3
-
-
-@dataclass(frozen=True)
-class Page:
-    """One answer: its body, the vendor's Total, and the rows that it holds."""
-
-    body: bytes
-    total: int
-    rows: int
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One reading of a window.
-
-    Attributes:
-        reading: its rows.
-        moved: whether Total changed while the pages were read.
-        gap: whether a page lacked rows that Total promises on it.
-    """
-
-    reading: Reading
-    moved: bool
-    gap: bool
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the rows are as many as the vendor counts."""
-        return not self.moved and self.reading.rows == self.reading.reported_total
 
 
 class CallDetails:
@@ -75,7 +47,7 @@ class CallDetails:
         """Return the rows of `model` in `window`.
 
         A Total that moves in every reading leaves the window unsettled, to be read again next
-        night; rows that are more or fewer than a steady Total are for the ledger to show.
+        night; rows that are more than a steady Total are for the ledger to show.
 
         Raises:
             SourceError: the vendor could not be read, or contradicts itself in every reading.
@@ -90,49 +62,44 @@ class CallDetails:
                 self._page_size //= 2
 
     def _read(self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull) -> Reading:
-        for _ in range(READS):
-            attempt = self._attempt(ask, model, window, pull)
-            if attempt.agrees:
-                break
-        reading = attempt.reading
-        if attempt.moved:
-            return Reading(reading.tables, reading.reported_total, [window], reading.unknown_fields)
-        if attempt.gap:
-            # Written, it would take away rows that an earlier reading has brought.
-            raise BadResponseError(
-                self._api.source,
-                f"pages came without the rows that they should hold: {reading.rows} rows of "
-                f"{reading.reported_total}, {READS} times over",
-                next_step="Nothing of this window was changed. Run again later; if it lasts, ask "
-                "the vendor's support.",
-            )
-        return reading
+        for left in reversed(range(READS)):
+            try:
+                reading, moved = self._read_once(ask, model, window, pull)
+            except MissingRowsError:
+                if not left:
+                    raise
+                continue
+            stated = reading.reported_total or 0
+            if not moved and reading.rows >= stated:
+                return reading
+        if moved:
+            return replace(reading, unsettled=[window])
+        # Written, it would take away rows that an earlier reading has brought.
+        raise MissingRowsError(
+            self._api.source,
+            f"{reading.rows} rows came of the {stated} that are stated, {READS} times over",
+        )
 
-    def _attempt(
+    def _read_once(
         self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull
-    ) -> Attempt:
-        first = ask(1)
-        size, total = self._page_size, first.total
-        pull.check_size(total)
-        last = max(1, -(-total // size))
-        bodies, tables, unknown = [first.body], [], set[str]()
-        moved, gap = False, _lacks_rows(first, 1, size, total)
-        pull.told(1, last)
-        for number, page in enumerate(pull.map(ask, range(2, last + 1), total), start=2):
-            moved |= page.total != total
-            gap |= _lacks_rows(page, number, size, total)
+    ) -> tuple[Reading, bool]:
+        """Return the rows of a window, and whether Total moved while they were read."""
+        bodies: list[bytes] = []
+        tables: list[pa.Table] = []
+        unknown = set[str]()
+        totals: list[int] = []
+        for page in read_pages(self._api.source, ask, self._page_size, pull):
+            totals.append(page.total)
             bodies.append(page.body)
             if len(bodies) == PAGES_PER_TABLE:
                 tables.append(self._table(bodies, model, window, unknown))
                 bodies = []
-            pull.told(number, last)
         if bodies:
             tables.append(self._table(bodies, model, window, unknown))
-        if last > 1:
-            now = ask(1).total
-            moved |= now != total
-            total = now
-        return Attempt(Reading(tables, total, (), frozenset(unknown)), moved, gap)
+        if len(totals) > 1:
+            totals.append(ask(1).total)
+        reading = Reading(tables, totals[-1], (), frozenset(unknown))
+        return reading, len(set(totals)) > 1
 
     def _parameters(self, model: str, window: Window) -> dict[str, object]:
         start, end = window.start.int_timestamp, window.end.int_timestamp - 1
@@ -156,7 +123,7 @@ class CallDetails:
                 "an answer of ListUsageCallDetail has no Total or no List",
                 request_id=answer.get("RequestId"),
             )
-        return Page(body, total, len(rows or ()))
+        return Page(body, len(rows or ()), total)
 
     def _table(
         self, bodies: Sequence[bytes], model: str, window: Window, unknown: set[str]
@@ -173,9 +140,3 @@ class CallDetails:
                     "the vendor's page of ListUsageCallDetail.",
                 )
         return parsed.table
-
-
-def _lacks_rows(page: Page, number: int, size: int, total: int) -> bool:
-    """Say whether rows are missing from within the list, and not only a few at its very end."""
-    promised = min(size, total - (number - 1) * size)
-    return page.rows < promised and (promised == size or page.rows == 0)
