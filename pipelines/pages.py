@@ -1,124 +1,55 @@
-"""From a vendor's page bytes to a typed Arrow table, with no Python object per row.
+"""From a vendor's page bytes to a typed Arrow table, with no Python object per value.
 
-A vendor's folder states the shape of a row as a `Contract`; DuckDB's JSON functions read the pages
-in memory (a page may hold prompts, so it never touches disk). Two things that a typed read would
-hide are looked for first, in the merged structure of all rows: a field whose type changed (DuckDB
-would round 2.7 into a BIGINT in silence), which is an error, and a field that the contract does
-not know, which is kept in the column `unknown_fields` and reported.
+Only the envelope of a page is decoded, into the bytes of its rows; joined to lines, Arrow's JSON
+reader types them by the contract. It takes integers and decimals from the digits as sent, and
+refuses a fraction in an integer, text in a number, and a field that the contract does not know.
+Then, and where rows hold JSON to be kept as text, each row is taken apart (`lines`). Pages may hold
+prompts: nothing here touches the disk.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-import duckdb
-import orjson
+import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pa_json
 
+from pipelines.contracts import (
+    KINDS,
+    MONEY,
+    UTC_MICROS,
+    Contract,
+    Fields,
+    without_control_characters,
+)
+from pipelines.envelopes import decoded
 from pipelines.http import BadResponseError
+from pipelines.lines import Line, joined, take_apart
 
-UTC_MICROS = pa.timestamp("us", tz="UTC")
-MONEY = pa.decimal128(38, 18)
+__all__ = [
+    "MONEY",
+    "UTC_MICROS",
+    "Contract",
+    "Fields",
+    "Parsed",
+    "raw_rows",
+    "rows_to_table",
+    "to_table",
+]
 
-SECRET_NAME = re.compile(r"secret|passw|api_?key|credential|authorization|^key$", re.IGNORECASE)
-"""Unknown fields with such a name are reported and not kept, under any setting."""
+Row = bytes | msgspec.Raw
 
-Fields = Mapping[str, "str | Fields"]
+OPENING_BRACE = ord("{")
 
-
-@dataclass(frozen=True)
-class Kind:
-    """How one kind of field is recognised, read and stored.
-
-    Attributes:
-        found: the JSON types, in DuckDB's words, that the field may have.
-        read: the DuckDB type it is read as.
-        store: SQL from the read value `{x}` to the stored one.
-        arrow: the stored column's type.
-        keeps_raw: whether the value as sent is stored beside it in `<name>_raw`.
-    """
-
-    found: frozenset[str]
-    read: str
-    store: str
-    arrow: pa.DataType
-    keeps_raw: bool = False
-
-
-INTEGERS = frozenset({"UBIGINT", "BIGINT"})
-NUMBERS = INTEGERS | {"DOUBLE"}
-TEXT = frozenset({"VARCHAR"})
-
-KINDS: dict[str, Kind] = {
-    "int": Kind(INTEGERS, "HUGEINT", "{x}::bigint", pa.int64()),
-    "float": Kind(NUMBERS, "DOUBLE", "{x}", pa.float64()),
-    # Read as text, so that no float of ours comes between the vendor's digits and the decimal.
-    "money": Kind(NUMBERS | TEXT, "VARCHAR", "{x}::decimal(38, 18)", MONEY),
-    "text": Kind(TEXT, "VARCHAR", "{x}", pa.string()),
-    "bool": Kind(frozenset({"BOOLEAN"}), "BOOLEAN", "{x}", pa.bool_()),
-    "json": Kind(frozenset(), "JSON", "{x}::varchar", pa.string()),
-    # JSON that may also come as text, once more encoded; text that is no JSON stays a JSON string.
-    "json_text": Kind(
-        frozenset(),
-        "JSON",
-        "case when json_valid({x} ->> '$') then {x} ->> '$' else {x}::varchar end",
-        pa.string(),
-    ),
-    "unix_ms": Kind(INTEGERS, "BIGINT", "make_timestamptz({x} * 1000)", UTC_MICROS, keeps_raw=True),
-    "unix_s": Kind(
-        INTEGERS, "BIGINT", "make_timestamptz({x} * 1000000)", UTC_MICROS, keeps_raw=True
-    ),
-    "unix_s_text": Kind(
-        TEXT, "VARCHAR", "make_timestamptz({x}::bigint * 1000000)", UTC_MICROS, keeps_raw=True
-    ),
-    "iso": Kind(TEXT, "VARCHAR", "{x}::timestamptz", UTC_MICROS, keeps_raw=True),
-    # Known, and never stored: bodies, addresses, secrets.
-    "drop": Kind(frozenset(), "", "", pa.null()),
-}
-
-
-@dataclass(frozen=True)
-class Contract:
-    """The shape of one row of a vendor's page.
-
-    Attributes:
-        rows: JSON path of the array of rows in a page, such as `$.data.logs`.
-        fields: each field's kind (a key of `KINDS`), or the fields of a nested object. A nested
-            field `usage.input_tokens` becomes the column `usage_input_tokens`.
-        required: columns that no row may lack.
-        renamed: columns that get another name, for SQL's reserved words.
-        withheld: columns that stay NULL: known fields that the settings do not ask for.
-        complete: whether a field that is not listed is worth keeping and reporting.
-    """
-
-    rows: str
-    fields: Fields
-    required: tuple[str, ...] = ()
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    withheld: frozenset[str] = frozenset()
-    complete: bool = True
-
-    def columns(self) -> Iterator[tuple[str, tuple[str, ...], Kind]]:
-        """Yield each stored column: its name, its path in the row, its kind."""
-        for path, kind_name in _leaves(self.fields):
-            if kind_name != "drop":
-                name = "_".join(path)
-                yield self.renamed.get(name, name), path, KINDS[kind_name]
-
-    def schema(self, constants: Sequence[str] = ()) -> pa.Schema:
-        """Return the Arrow schema of `to_table`'s result, with text columns for `constants`."""
-        out = [pa.field(name, pa.string()) for name in constants]
-        for name, _, kind in self.columns():
-            out.append(pa.field(name, kind.arrow))
-            if kind.keeps_raw:
-                raw = pa.string() if kind.read == "VARCHAR" else pa.int64()
-                out.append(pa.field(f"{name}_raw", raw))
-        return pa.schema([*out, pa.field("unknown_fields", pa.string())])
-
-    def json_columns(self) -> list[str]:
-        """Return the columns that hold JSON text."""
-        return [n for n, _, kind in self.columns() if kind.read == "JSON"] + ["unknown_fields"]
+NEXT_STEP = (
+    "Nothing was written. Compare with the vendor's release notes, then change the source's "
+    "schema.py."
+)
+_CONTROL_MARKS = (rb"\u00", rb"\n", rb"\r", rb"\t", rb"\b", rb"\f", b"\x7f", b"\xc2")
+"""One of these is in any JSON text that spells a control character."""
 
 
 @dataclass(frozen=True)
@@ -136,146 +67,220 @@ def to_table(
 
     Args:
         source: name for error messages.
-        pages: whole response bodies, each valid JSON.
+        pages: whole response bodies.
         contract: the shape of a row.
         constants: text columns that have one value in all rows, put first.
 
     Raises:
-        BadResponseError: a field has another type than the contract says, or a required one is
-            missing. Nothing of the pages is returned then.
+        BadResponseError: a page is no JSON, a field has another type than the contract says, or a
+            required one is missing. Nothing of the pages is returned then.
     """
+    rows = [row for page in pages for row in raw_rows(source, page, contract.rows)]
+    return rows_to_table(source, rows, contract, constants)
+
+
+def raw_rows(source: str, page: bytes, path: str) -> list[msgspec.Raw]:
+    """Return the rows of a page, each as the bytes that came.
+
+    Args:
+        source: name for error messages.
+        page: a whole response body.
+        path: where the array of rows is, such as `$.data.logs`; absent or null it has none.
+
+    Raises:
+        BadResponseError: the page is no JSON, or something else stands there.
+    """
+    found: Any = decoded(source, page, _envelope(path))
+    for _ in path.split(".")[1:]:
+        found = None if found is None else found.at
+    return found or []
+
+
+def rows_to_table(
+    source: str, rows: Sequence[Row], contract: Contract, constants: Mapping[str, str | None]
+) -> Parsed:
+    """Type rows that lie apart, each the bytes of a JSON object; see `to_table`."""
+    for number, row in enumerate(rows):
+        # Arrow's reader does not survive a null between the rows.
+        if memoryview(row)[0] != OPENING_BRACE:
+            raise _broken(source, f"row {number} is {bytes(row)[:20].decode()}, and no object")
+    try:
+        read = _read(source, rows, contract)
+    except RecursionError:
+        raise _broken(source, "a row is nested too deeply") from None
+    columns = list(_columns(source, read, contract, constants))
+    unknown = {name for line in read.apart.values() for name in (*line.unknown, *line.hidden)}
     schema = contract.schema(list(constants))
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.register(
-            "pages", pa.table({"body": pa.array([p.decode() for p in pages], pa.string())})
-        )
-        con.execute(
-            f"create temp table rows as select unnest(body -> '{contract.rows}[*]') as j from pages"  # noqa: S608
-        )
-        structure = con.execute("select json_group_structure(j) from rows").fetchone()
-        if not structure or not structure[0] or structure[0] == '"NULL"':
-            return Parsed(schema.empty_table(), frozenset())
-        unknown, retyped = _compare(con, orjson.loads(structure[0]), contract.fields)
-        unknown = unknown if contract.complete else []
-        if retyped:
-            raise _retyped(source, retyped)
-        try:
-            table = con.execute(_select(contract, unknown, constants)).to_arrow_table()
-        except duckdb.Error as error:
-            raise _retyped(source, [str(error).splitlines()[0]]) from None
-    table = table.cast(schema)
-    for name in contract.required:
-        if table[name].null_count:
-            raise _retyped(source, [f"{name} is missing in {table[name].null_count} rows"])
-    return Parsed(table, frozenset(".".join(path) for path in unknown))
+    return Parsed(pa.Table.from_arrays(columns, schema=schema), frozenset(unknown))
 
 
-def _leaves(fields: Fields, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    for name, kind in fields.items():
-        if isinstance(kind, str):
-            yield (*above, name), kind
-        else:
-            yield from _leaves(kind, (*above, name))
+@dataclass(frozen=True)
+class _Read:
+    """Rows as Arrow reads them.
 
-
-def _compare(
-    con: duckdb.DuckDBPyConnection, structure: Any, fields: Fields, above: tuple[str, ...] = ()
-) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Return the paths that the contract does not know, and what it knows under another type."""
-    unknown: list[tuple[str, ...]] = []
-    retyped: list[str] = []
-    for name, found in structure.items():
-        path = (*above, name)
-        kind = fields.get(name)
-        if kind is None:
-            unknown.append(path)
-        elif isinstance(kind, str):
-            allowed = KINDS[kind].found
-            if allowed and not _types(con, found, path) <= allowed:
-                retyped.append(f"{'.'.join(path)} should be {kind} and is {_plain(found)}")
-        elif isinstance(found, dict):
-            below = _compare(con, found, kind, path)
-            unknown += below[0]
-            retyped += below[1]
-        elif not _types(con, found, path) <= {"OBJECT"}:
-            retyped.append(f"{'.'.join(path)} should be an object and is {_plain(found)}")
-    return unknown, retyped
-
-
-def _types(con: duckdb.DuckDBPyConnection, found: Any, path: tuple[str, ...]) -> frozenset[str]:
-    """Return the types at `path`, NULL apart; `found` is what the merged structure says of it.
-
-    The structure says JSON both of mixed types and of an object that is empty in every row.
+    Attributes:
+        table: their fields that Arrow can read.
+        apart: by its number, each row that had to be taken apart first.
+        may_hold_control_characters: whether to look at their text.
     """
-    if found == "JSON":
-        query = f"select distinct json_type(j, {_literal(_json_path(path))}) from rows"  # noqa: S608
-        return frozenset(one for (one,) in con.execute(query).fetchall() if one) - {"NULL"}
-    if isinstance(found, str):
-        return frozenset({found}) - {"NULL"}
-    return frozenset({"ARRAY" if isinstance(found, list) else "OBJECT"})
+
+    table: pa.Table
+    apart: Mapping[int, Line]
+    may_hold_control_characters: bool
 
 
-def _plain(found: Any) -> str:
-    names = {"VARCHAR": "text", "DOUBLE": "a fraction", "JSON": "of mixed types"}
-    if isinstance(found, str):
-        return names.get(found, found.lower())
-    return "an array" if isinstance(found, list) else "an object"
+def _read(source: str, rows: Sequence[Row], contract: Contract) -> _Read:
+    text = b"\n".join(rows)
+    has_control = any(mark in text for mark in _CONTROL_MARKS)
+    marks = [mark for mark in contract.taken if mark in text]
+    lines = [bytes(row) for row in rows]
+    if contract.spell is None:
+        apart = [n for n, line in enumerate(lines) if any(mark in line for mark in marks)]
+        try:
+            return _with_apart(lines, apart, contract, has_control=has_control)
+        except pa.ArrowInvalid:
+            # A field that is new, or one that is wrong: which one shows in the rows apart.
+            pass
+    try:
+        return _with_apart(lines, range(len(lines)), contract, has_control=has_control)
+    except pa.ArrowInvalid as error:
+        wrong = _retyped([take_apart(line, contract).json for line in lines], contract)
+        raise _contradicts(source, wrong or [str(error)]) from None
 
 
-def _retyped(source: str, what: Sequence[str]) -> BadResponseError:
+def _with_apart(
+    lines: Sequence[bytes], numbers: Iterable[int], contract: Contract, *, has_control: bool
+) -> _Read:
+    apart = {number: take_apart(lines[number], contract) for number in numbers}
+    text = list(lines)
+    for number, line in apart.items():
+        text[number] = line.json
+    return _Read(_read_lines(b"\n".join(text), contract), apart, has_control)
+
+
+def _read_lines(text: bytes, contract: Contract) -> pa.Table:
+    if not text:
+        return contract.read_schema.empty_table()
+    return pa_json.read_json(
+        pa.BufferReader(text),
+        # One block: no row can lie on the boundary of two.
+        pa_json.ReadOptions(use_threads=False, block_size=len(text) + 1),
+        pa_json.ParseOptions(
+            explicit_schema=contract.read_schema, unexpected_field_behavior="error"
+        ),
+    ).combine_chunks()
+
+
+def _columns(
+    source: str, read: _Read, contract: Contract, constants: Mapping[str, str | None]
+) -> Iterator[Any]:
+    count = read.table.num_rows
+    for value in constants.values():
+        yield pa.repeat(pa.scalar(value, pa.string()), count)
+    for name, path, kind in contract.columns():
+        if name in contract.withheld:
+            sent, stored = pa.nulls(count, kind.read or kind.arrow), pa.nulls(count, kind.arrow)
+        elif kind.read is None:
+            sent = stored = _kept(path, read.apart, count)
+        else:
+            sent = _at(read.table, path)
+            if kind.read == pa.string() and read.may_hold_control_characters:
+                sent = without_control_characters(sent)
+            stored = _stored(source, path, kind.store, sent)
+        if name in contract.required and stored.null_count:
+            raise _contradicts(source, [f"{name} is missing in {stored.null_count} rows"])
+        yield stored
+        if kind.keeps_raw:
+            yield sent
+    yield _unknown(read.apart, count)
+
+
+def _at(table: pa.Table, path: tuple[str, ...]) -> pa.ChunkedArray:
+    column = table[path[0]]
+    for name in path[1:]:
+        column = pc.struct_field(column, name)
+    return column
+
+
+def _stored(
+    source: str, path: tuple[str, ...], store: Any, column: pa.ChunkedArray
+) -> pa.ChunkedArray:
+    try:
+        return store(column)
+    except ValueError as error:
+        raise _contradicts(source, [f"{'.'.join(path)}: {error}"]) from None
+
+
+def _kept(path: tuple[str, ...], apart: Mapping[int, Line], count: int) -> pa.Array:
+    return _sparse({n: line.kept[path] for n, line in apart.items() if path in line.kept}, count)
+
+
+def _unknown(apart: Mapping[int, Line], count: int) -> pa.Array:
+    return _sparse({n: joined(line.unknown) for n, line in apart.items() if line.unknown}, count)
+
+
+def _sparse(texts: Mapping[int, bytes], count: int) -> pa.Array:
+    if not texts:
+        return pa.nulls(count, pa.string())
+    return pa.array([texts.get(number) for number in range(count)], pa.binary()).cast(pa.string())
+
+
+def _retyped(rows: Sequence[bytes], contract: Contract) -> list[str]:
+    """Return which fields have another type than the contract says, each once."""
+    found: dict[str, None] = {}
+    for row in rows:
+        for problem in _problems(msgspec.json.decode(row), contract.fields, ()):
+            found[problem] = None
+    return list(found)
+
+
+def _problems(row: Mapping[str, Any], fields: Fields, above: tuple[str, ...]) -> Iterator[str]:
+    for name, value in row.items():
+        kind = fields.get(name)
+        path = ".".join((*above, name))
+        if value is None or kind is None:
+            continue
+        if isinstance(kind, str):
+            if not KINDS[kind].accepts(value):
+                yield f"{path} should be {kind} and is {_plain(value)}"
+        elif isinstance(value, dict):
+            yield from _problems(value, kind, (*above, name))
+        else:
+            yield f"{path} should be an object and is {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int():
+            return "a number" if -(2**63) <= value < 2**63 else "out of range"
+        case float():
+            return "a fraction"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
+
+
+def _contradicts(source: str, what: Sequence[str]) -> BadResponseError:
     return BadResponseError(
         source,
         f"the vendor's rows do not have the types of the contract: {'; '.join(what[:5])}",
-        next_step="Nothing was written. Compare with the vendor's release notes, then change the "
-        "source's schema.py.",
+        next_step=NEXT_STEP,
     )
 
 
-def _select(
-    contract: Contract, unknown: Sequence[tuple[str, ...]], constants: Mapping[str, str | None]
-) -> str:
-    # The structure allows only integers here, and HUGEINT holds every one that JSON can spell.
-    shape = orjson.dumps(_read_shape(contract.fields)).decode().replace("'", "''")
-    columns = [
-        f"{_literal(value)}::varchar as {_quoted(name)}" for name, value in constants.items()
-    ]
-    for name, path, kind in contract.columns():
-        value = "x." + ".".join(_quoted(part) for part in path)
-        if name in contract.withheld:
-            value = "null"
-        columns.append(f"{kind.store.format(x=value)} as {_quoted(name)}")
-        if kind.keeps_raw:
-            columns.append(f"{value} as {_quoted(name + '_raw')}")
-    kept = [path for path in unknown if not SECRET_NAME.search(path[-1])]
-    extras = ", ".join(
-        f"{_literal('.'.join(path))}, j -> {_literal(_json_path(path))}" for path in kept
-    )
-    # Merging into {} leaves out the keys that this row lacks.
-    extra = (
-        f"nullif(json_merge_patch('{{}}', json_object({extras}))::varchar, '{{}}')"
-        if kept
-        else "null"
-    )
-    columns.append(f"{extra}::varchar as unknown_fields")
-    return f"select {', '.join(columns)} from (select j, from_json(j, '{shape}') as x from rows)"  # noqa: S608
+def _broken(source: str, what: str) -> BadResponseError:
+    return BadResponseError(source, what, next_step=NEXT_STEP)
 
 
-def _read_shape(fields: Fields) -> dict[str, Any]:
-    return {
-        name: KINDS[kind].read if isinstance(kind, str) else _read_shape(kind)
-        for name, kind in fields.items()
-        if kind != "drop"
-    }
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(value: str | None) -> str:
-    return "null" if value is None else "'" + value.replace("'", "''") + "'"
-
-
-def _json_path(path: Sequence[str]) -> str:
-    return "$" + "".join('."' + part.replace('"', '\\"') + '"' for part in path)
+@cache
+def _envelope(path: str) -> Any:
+    """Return the type of pages of which nothing is read but the rows at `path`."""
+    kind: Any = list[msgspec.Raw]
+    for name in reversed(path.split(".")[1:]):
+        kind = msgspec.defstruct("Envelope", [("at", kind | None, None)], rename={"at": name})
+    return kind

@@ -4,8 +4,10 @@ Progress is counted in rows that came, never in pages of the size that was asked
 cap its pages, and says so nowhere.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from pipelines.http import BadResponseError
 from pipelines.streams import Pull
@@ -16,10 +18,9 @@ EXTRA_PAGES = 10
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: its body, how many rows it holds, and the vendor's total of the whole list."""
+    """One answer: its rows, and the vendor's total of the whole list."""
 
-    body: bytes
-    rows: int
+    rows: Sequence[msgspec.Raw]
     total: int
 
 
@@ -51,9 +52,9 @@ def read_pages(source: str, ask: Callable[[int], Page], size: int, pull: Pull) -
     """
     first = ask(1)
     pull.check_size(first.total)
-    held = first.rows if 0 < first.rows < min(size, first.total) else size
+    held = len(first.rows) if 0 < len(first.rows) < min(size, first.total) else size
     most = -(-first.total // held) + EXTRA_PAGES
-    done, read, total = 1, first.rows, first.total
+    done, read, total = 1, len(first.rows), first.total
     if not first.rows and total:
         raise _ended(source, 1, 0, total)
     counted = -(-total // size)
@@ -69,7 +70,7 @@ def read_pages(source: str, ask: Callable[[int], Page], size: int, pull: Pull) -
             )
         for page in pull.map(ask, range(done + 1, last + 1), total):
             done += 1
-            read += page.rows
+            read += len(page.rows)
             total = page.total
             if not page.rows and read < total:
                 if done <= counted:

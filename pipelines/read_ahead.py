@@ -78,7 +78,9 @@ class ReadAhead(Generic[T]):
         self._ahead = 0
         self._stopped = False
         self._job_threads = 0
+        self._idle_jobs = 0
         self._page_threads = 0
+        self._idle_pages = 0
 
     def submit(self, run: Callable[["PageThreads"], T], order: int | None = None) -> Job[T]:
         """Read a slice as soon as there is room for it.
@@ -93,7 +95,7 @@ class ReadAhead(Generic[T]):
             heapq.heappush(self._jobs, (job.order, number, job))
             # A job mostly waits for its pages: as many as pages keep the threads busy where each
             # has but one.
-            if self._job_threads < min(len(self._jobs), self.threads + 2):
+            if not self._idle_jobs and self._job_threads < self.threads + 2:
                 self._job_threads += 1
                 self._start(self._run_jobs, f"slice-{self._job_threads}")
             self._work.notify()
@@ -152,7 +154,7 @@ class ReadAhead(Generic[T]):
             if self._stopped:
                 raise StoppedError
             heapq.heappush(self._pages, (job.order, next(self._numbers), fill))
-            if self._page_threads < min(len(self._pages), self.threads):
+            if self._idle_pages < len(self._pages) and self._page_threads < self.threads:
                 self._page_threads += 1
                 self._start(self._run_pages, f"page-{self._page_threads}")
             self._page_work.notify()
@@ -182,7 +184,9 @@ class ReadAhead(Generic[T]):
                     job.begun = True
                     self._ahead += 1
                     return job
+                self._idle_jobs += 1
                 self._work.wait()
+                self._idle_jobs -= 1
         return None
 
     def _first(self) -> Job[T] | None:
@@ -201,7 +205,9 @@ class ReadAhead(Generic[T]):
     def _run_page(self) -> bool:
         with self._lock:
             while not (self._pages or self._stopped):
+                self._idle_pages += 1
                 self._page_work.wait()
+                self._idle_pages -= 1
             if self._stopped:
                 return False
             fill = heapq.heappop(self._pages)[2]

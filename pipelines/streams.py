@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, Self, TypeVar
 
+import msgspec
 import pyarrow as pa
 
 from pipelines.http import ApiClient
-from pipelines.pages import UTC_MICROS, Contract, Parsed, to_table
+from pipelines.pages import UTC_MICROS, Contract, Parsed, raw_rows, rows_to_table
 from pipelines.settings import SourceSettings
 from pipelines.windows import Pace, Window
 
@@ -104,8 +105,19 @@ class Table:
         Raises:
             BadResponseError: the rows are not what the contract says.
         """
+        rows = [row for page in pages for row in raw_rows(settings.name, page, self.contract.rows)]
+        return self.typed(settings, rows, contract, **given)
+
+    def typed(
+        self,
+        settings: SourceSettings,
+        rows: Sequence[bytes | msgspec.Raw],
+        contract: Contract | None = None,
+        **given: str | None,
+    ) -> Parsed:
+        """Type rows that lie apart, each the bytes of a JSON object; see `rows`."""
         constants = self.constant_values(settings, **given)
-        return to_table(settings.name, pages, contract or self.contract, constants)
+        return rows_to_table(settings.name, rows, contract or self.contract, constants)
 
     def constant_values(
         self, settings: SourceSettings, **given: str | None

@@ -168,7 +168,7 @@ def test_an_unknown_field_is_kept_and_reported(router: Personality) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"promptTokens": "12"}, "prompt_tokens should be int and is of mixed types"),
+        ({"promptTokens": "12"}, "prompt_tokens should be int and is text"),
         ({"promptTokens": 1.5}, "prompt_tokens should be int and is a fraction"),
         ({"id": None}, "id is missing in 1 rows"),
         ({"requestTime": 1795000000}, "request_time should be iso and is"),
@@ -223,13 +223,13 @@ def test_the_price_book_has_prices_and_their_validity(router: Personality) -> No
 
 def test_a_prompt_cut_within_an_emoji_is_read() -> None:
     body = b'{"success": true, "data": {"list": [{"id": 1, "requestBody": "\\ud83d"}]}}'
-    assert read_page(body, logs_contract(keep_bodies=True)).rows == [{"id": 1, "request_body": "?"}]
+    (row,) = read_page("s", body, logs_contract(keep_bodies=True), "id").rows
+    assert row == (b"1", b'{"id":1,"request_body":"\\ufffd"}')
 
 
 def test_an_answer_without_rows_is_an_empty_page() -> None:
-    assert read_page(b'{"data": {"total": "0", "list": null}}', BILLING_DETAILS.contract) == Page(
-        [], 0
-    )
+    body = b'{"data": {"total": "0", "list": null}}'
+    assert read_page("s", body, BILLING_DETAILS.contract, None) == Page([], 0)
 
 
 def listed(pages: list[Page], size: int) -> tuple[list[int], int | None, list[int]]:
@@ -240,12 +240,12 @@ def listed(pages: list[Page], size: int) -> tuple[list[int], int | None, list[in
         numbers.append(number)
         return pages[number - 1] if number <= len(pages) else Page([], pages[0].total)
 
-    listing = pulled(lambda pull: read_list(fetch, pull, size, "id"))
-    return sorted(int(one) for one in listing.rows), listing.reported_total, sorted(numbers)
+    listing = pulled(lambda pull: read_list(fetch, pull, size))
+    return sorted(int(key) for key, _ in listing.rows), listing.reported_total, sorted(numbers)
 
 
 def page(*ids: int, total: int = 0) -> Page:
-    return Page([{"id": one} for one in ids], total)
+    return Page([(str(one).encode(), b"{}") for one in ids], total)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +267,22 @@ def test_pages_are_read_until_nothing_more_can_come(
 ) -> None:
     found, _, numbers = listed(pages, size=2)
     assert (found, numbers) == (ids, asked_for)
+
+
+def test_two_lines_that_are_equal_on_one_page_are_two() -> None:
+    line = (
+        b'{"requestId":"","requestTime":1795132900,"clientId":1,"apiKeyId":1,"amount":4e-06,'
+        b'"modelCode":"text-embedding-v4","inputTokens":8,"outputTokens":0,"totalTokens":8}'
+    )
+    body = b'{"success":true,"data":{"total":2,"rows":[' + line + b"," + line + b"]}}"
+    page = read_page("s", body, BILLING_DETAILS.contract, None)
+    listing = pulled(lambda pull: read_list(lambda _: page, pull, 500))
+    assert (len(listing.rows), listing.reported_total) == (2, 2)
+
+
+def test_a_line_that_a_shifted_page_shows_again_is_one() -> None:
+    pages = [page(1, 2, total=3), page(2, 3, total=3)]
+    assert listed(pages, size=2)[0] == [1, 2, 3]
 
 
 def test_a_vendor_that_gives_smaller_pages_is_read_whole() -> None:

@@ -86,7 +86,7 @@ def test_an_unknown_field_that_names_a_secret_is_not_kept() -> None:
         ({"id": "12"}, "id should be int and is text"),
         ({"id": 2.5}, "id should be int and is a fraction"),
         ({"id": 1, "usage": {"tokens": 1e-7}}, "usage.tokens should be int and is a fraction"),
-        ({"id": 1, "name": 7}, "name should be text and is ubigint"),
+        ({"id": 1, "name": 7}, "name should be text and is a number"),
         ({"id": 1, "usage": "none"}, "usage should be an object and is text"),
         ({"id": 1, "usage": []}, "usage should be an object and is an array"),
         ({"id": 2**63}, "out of range"),

@@ -91,5 +91,5 @@ def test_points_of_any_release_become_rows_by_time() -> None:
         {"model": "c", "timestamp": 7200},
     ]
     for data in (points, {"time_series": points}):
-        assert orjson.loads(totals_document(orjson.dumps({"data": data}))) == {"rows": rows}
-    assert totals_document(b'{"success":true}') == b'{"rows":[]}'
+        assert orjson.loads(totals_document("s", orjson.dumps({"data": data}))) == {"rows": rows}
+    assert totals_document("s", b'{"success":true}') == b'{"rows":[]}'

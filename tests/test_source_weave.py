@@ -229,8 +229,10 @@ def test_a_window_that_times_out_is_halved(weave: Personality, project: Project)
     weave.data.max_hours_per_query = 9
     assert project.load().error is None
     hours = [span / 3600 for span in spans(weave)]
-    # The other table begins where this one ended.
-    assert hours == [71, 36, 18, 9, 9, 9, 9, 9, 9, 9, 8, 9, 9, 9, 9, 9, 9, 9, 8]
+    # Both tables are read side by side, and what one has found out spares the other the asking.
+    assert {one for one in hours if one > 9} <= {71, 36, 18}
+    assert len([one for one in hours if one > 9]) <= 6
+    assert sum(one for one in hours if one <= 9) == 2 * 71
     assert project.one(INPUT) == input_tokens(weave, CHATBOT)
 
 

@@ -6,13 +6,14 @@ hold more than it: requests refused with 429 and every attempt that was tried ag
 the order of a Go map, and newer releases wrap them in `time_series`.
 """
 
-from typing import Any
-
-import orjson
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.envelopes import members
 from pipelines.http import BadResponseError
+from pipelines.lines import joined
+from pipelines.sources.aiproxy.envelope import dashboard_points
 from pipelines.windows import Window
 
 
@@ -28,19 +29,23 @@ def totals_query(window: Window) -> dict[str, str | int]:
     }
 
 
-def totals_document(body: bytes) -> bytes:
-    """Return an answer's entries as rows, oldest first, each with the `timestamp` of its point."""
-    data: Any = orjson.loads(body).get("data") or ()
-    points = (data.get("time_series") or ()) if isinstance(data, dict) else data
-    return orjson.dumps(
-        {
-            "rows": [
-                {**entry, "timestamp": point["timestamp"]}
-                for point in sorted(points, key=lambda point: point["timestamp"])
-                for entry in point.get("summary") or ()
-            ]
-        }
-    )
+def totals_document(source: str, body: bytes) -> bytes:
+    """Return an answer's entries as rows, oldest first, each with the `timestamp` of its point.
+
+    Raises:
+        BadResponseError: it is no answer of the dashboard.
+    """
+    points = sorted(dashboard_points(source, body), key=lambda point: point.timestamp)
+    rows = [
+        joined({**_entry(source, entry), "timestamp": str(point.timestamp).encode()})
+        for point in points
+        for entry in point.summary or ()
+    ]
+    return b'{"rows":[' + b",".join(rows) + b"]}"
+
+
+def _entry(source: str, entry: msgspec.Raw) -> dict[str, bytes]:
+    return {name: bytes(value) for name, value in members(source, entry).items()}
 
 
 def check_hours(source: str, table: pa.Table, window: Window) -> None:

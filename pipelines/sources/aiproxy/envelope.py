@@ -1,10 +1,12 @@
 """What an answer of AI Proxy says before its data: is this the API, and did it work."""
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
-import orjson
+import msgspec
 
+from pipelines.envelopes import NOTHING, decoded
 from pipelines.http import AuthenticationError, BadResponseError, SourceError, VendorFaultError
 
 TOTALS = "/dashboardv2/"
@@ -37,32 +39,76 @@ def aiproxy_judge(name: str) -> Callable[[httpx.Response], SourceError | None]:
     return judge
 
 
+class Envelope(msgspec.Struct):
+    """An answer: `{"data": ..., "success": true}`; an error has `message` and no `data`."""
+
+    data: msgspec.Raw = NOTHING
+    success: Any = None
+    message: Any = None
+
+
+class LogPage(msgspec.Struct):
+    """The `data` of a log page; `logs` stays as it came, and `total` counts all pages' rows."""
+
+    total: int
+    logs: list[msgspec.Raw] | None = None
+
+
+class Totals(msgspec.Struct):
+    """The `data` of the dashboard in newer releases; older ones have the points alone."""
+
+    time_series: list["Point"] | None
+
+
+class Point(msgspec.Struct):
+    """What was counted in one hour, an entry for each channel or API key and model."""
+
+    timestamp: int
+    summary: list[msgspec.Raw] | None = None
+
+
+def log_page(source: str, body: bytes) -> LogPage:
+    """Return the rows of a log page, and the total.
+
+    Raises:
+        BadResponseError: it is none.
+    """
+    found: LogPage = decoded(source, decoded(source, body, Envelope).data, LogPage)
+    return found
+
+
+def dashboard_points(source: str, body: bytes) -> list[Point]:
+    """Return the points of a dashboard's answer, whatever the release.
+
+    Raises:
+        BadResponseError: it is none.
+    """
+    found = decoded(source, decoded(source, body, Envelope).data, Totals | list[Point] | None)
+    return (found.time_series if isinstance(found, Totals) else found) or []
+
+
 def _judge_envelope(name: str, response: httpx.Response) -> SourceError | None:
-    """Read `{"data": ..., "success": true}`; an error has `message` and no `data`."""
-    try:
-        envelope = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return BadResponseError(
-            name,
-            "the answer is not complete JSON",
-            next_step="If it stays so, look at what stands between here and the server.",
-            retryable=True,
-        )
-    if not isinstance(envelope, dict) or envelope.get("success") is not True:
-        message = envelope.get("message") if isinstance(envelope, dict) else None
+    envelope = decoded(name, response.content, Envelope)
+    if envelope.success is not True:
         return VendorFaultError(
             name,
             "the server reports failure",
-            quote=str(message or ""),
+            quote=str(envelope.message or ""),
             next_step="Look at the server's log.",
         )
-    data = envelope.get("data")
-    if isinstance(data, list) or (isinstance(data, dict) and isinstance(data.get("total"), int)):
+    data = bytes(envelope.data)
+    if data.startswith(b"["):
         return None
-    if TOTALS in response.request.url.path and (data is None or "time_series" in data):
+    if TOTALS in response.request.url.path and (data == b"null" or b'"time_series"' in data):
+        return None
+    if data.startswith(b"{") and isinstance(decoded(name, data, _Total).total, int):
         return None
     return BadResponseError(
         name,
         "the answer has no data.total",
         next_step="Does base_url lead to an AI Proxy of v0.2.0 or later?",
     )
+
+
+class _Total(msgspec.Struct):
+    total: Any = None

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
-import orjson
+import msgspec
 import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +29,7 @@ from pipelines.http import ApiClient, BadResponseError
 from pipelines.paging import Page, read_pages
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
-from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge
+from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge, log_page
 from pipelines.sources.aiproxy.schema import (
     CHANNELS_TABLE,
     DASHBOARD_TABLE,
@@ -41,7 +41,7 @@ from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
-PAGES_PER_TABLE = 200
+ROWS_PER_TABLE = 10_000
 READS = 3
 LONGEST = pendulum.duration(days=7)
 HOURS = Grid(pendulum.duration(hours=1))
@@ -151,7 +151,7 @@ class AiProxy(ApiReader):
         return Reading([table])
 
     def _read_dashboard(self, scope: str, window: Window, _pull: Pull) -> Reading:
-        page = totals_document(self._totals(scope, window))
+        page = totals_document(self._settings.name, self._totals(scope, window))
         parsed = DASHBOARD_TABLE.rows(self._settings, [page], scope=scope)
         check_hours(self._settings.name, parsed.table, window)
         return Reading([parsed.table], unknown_fields=parsed.unknown)
@@ -170,19 +170,18 @@ class AiProxy(ApiReader):
 
     def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
         ask = self._log_page(scope, window)
-        bodies: list[bytes] = []
+        rows: list[msgspec.Raw] = []
         tables: list[pa.Table] = []
         unknown = set[str]()
         total = 0
         for page in read_pages(self._settings.name, ask, PAGE_SIZE, pull):
-            bodies.append(page.body)
+            rows += page.rows
             # Rows that came in meanwhile push the oldest ones onto pages not yet counted.
             total = max(total, page.total)
-            if len(bodies) >= PAGES_PER_TABLE:
-                tables.append(self._table(bodies, unknown))
-                bodies = []
-        if bodies:
-            tables.append(self._table(bodies, unknown))
+            if len(rows) >= ROWS_PER_TABLE:
+                tables.append(self._table(rows, unknown))
+                rows = []
+        tables.append(self._table(rows, unknown))
         self._check_bounds(tables, window)
         return Reading(tables, total, _unsettled(tables), frozenset(unknown))
 
@@ -201,13 +200,13 @@ class AiProxy(ApiReader):
 
         def page(number: int) -> Page:
             body = self._client.get(path, params | {"page": number}).content
-            data = orjson.loads(body)["data"]
-            return Page(body, len(data["logs"] or ()), int(data["total"]))
+            found = log_page(self._settings.name, body)
+            return Page(found.logs or [], found.total)
 
         return page
 
-    def _table(self, bodies: Sequence[bytes], unknown: set[str]) -> pa.Table:
-        parsed = LOGS_TABLE.rows(self._settings, bodies, self._contract)
+    def _table(self, rows: Sequence[msgspec.Raw], unknown: set[str]) -> pa.Table:
+        parsed = LOGS_TABLE.typed(self._settings, rows, self._contract)
         unknown |= parsed.unknown
         return parsed.table
 

@@ -13,7 +13,9 @@ from html import unescape
 from typing import Any
 
 import httpx
+import msgspec
 
+from pipelines.envelopes import decoded, members
 from pipelines.http import (
     AuthenticationError,
     BadResponseError,
@@ -25,7 +27,7 @@ from pipelines.http import (
     VendorFaultError,
     retry_after,
 )
-from pipelines.sources.alibaba_model_router.response import ROW_NAMES, decoded, whole_number
+from pipelines.sources.alibaba_model_router.response import ROW_NAMES, Envelope, whole_number
 from pipelines.sources.alibaba_model_router.signing import Acs3
 
 RETRY_AFTER = "x-acs-retry-after"
@@ -87,22 +89,20 @@ def model_router_judge(source: str, auth: Acs3) -> Judge:
 def _read_envelope(source: str, response: httpx.Response) -> Refusal | SourceError | None:
     if "html" in response.headers.get("content-type", "") or not response.content.strip():
         return None
-    try:
-        body = decoded(response.content)
-    except ValueError:
-        return BadResponseError(source, "the answer is not complete JSON", retryable=True)
-    if not isinstance(body, dict) or "success" not in body:
+    envelope = decoded(source, response.content, Envelope)
+    if envelope.success is msgspec.UNSET:
         return BadResponseError(source, "the answer is not one of the ModelRouter API")
-    if body["success"] is not True:
+    if envelope.success is not True:
         return Refusal(
-            str(body.get("errCode") or ""),
-            str(body.get("errMessage") or ""),
-            whole_number(body.get("httpStatusCode")),
-            _text(body.get("requestId")),
+            str(envelope.err_code or ""),
+            str(envelope.err_message or ""),
+            whole_number(envelope.http_status_code),
+            _text(envelope.request_id),
         )
-    data = body.get("data")
     # An empty list may come as null; one that is not there at all may have another name by now.
-    if isinstance(data, dict) and data.keys() & set(ROW_NAMES):
+    if bytes(envelope.data).startswith(b"{") and members(source, envelope.data).keys() & {
+        *ROW_NAMES
+    }:
         return None
     return BadResponseError(source, "the answer reports success and holds no rows")
 
@@ -113,8 +113,8 @@ def _read_gateway_error(response: httpx.Response) -> Refusal | None:
         found = re.findall(r"<(Code|Message|RequestId)>(.*?)</\1>", response.text, re.DOTALL)
         body = {name: unescape(value) for name, value in found}
     else:
-        with suppress(ValueError):
-            body = decoded(response.content)
+        with suppress(ValueError, RecursionError):
+            body = msgspec.json.decode(response.content)
     known = {name.lower(): value for name, value in body.items()} if isinstance(body, dict) else {}
     code = known.get("code") or known.get("errcode")
     if not code and RETRY_AFTER not in response.headers:

@@ -5,11 +5,9 @@ says how many pages may be asked for at once, and where fewer rows came than it 
 read again.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 from pipelines.sources.alibaba_model_router.response import Page
 from pipelines.streams import Pull
@@ -22,9 +20,9 @@ Fetch = Callable[[int], Page]
 
 @dataclass
 class Listing:
-    """The rows of a list, encoded, by what tells them apart; and the vendor's largest total."""
+    """The rows of a list by what tells them apart, and the vendor's largest total."""
 
-    rows: dict[Any, bytes] = field(default_factory=dict)
+    rows: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
     total: int = 0
 
     @property
@@ -33,7 +31,7 @@ class Listing:
         return None if self.rows and not self.total else self.total
 
 
-def read_list(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> Listing:
+def read_list(fetch: Fetch, pull: Pull, page_size: int) -> Listing:
     """Return every row of a list once.
 
     Where rows are still missing after the last read, the difference stays in `reported_total`.
@@ -42,17 +40,15 @@ def read_list(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> List
         fetch: reads one page.
         pull: reads several at once; told of pages as they arrive.
         page_size: how many rows a page was asked to hold.
-        key: the field that tells rows apart; without one, rows that are equal in every field count
-            once, because a page that shifted while the list was read shows them twice.
     """
     for _ in range(READS):
-        listing = _read_once(fetch, pull, page_size, key)
+        listing = _read_once(fetch, pull, page_size)
         if len(listing.rows) >= listing.total:
             break
     return listing
 
 
-def _read_once(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> Listing:
+def _read_once(fetch: Fetch, pull: Pull, page_size: int) -> Listing:
     listing = Listing()
     done, last, held = 0, 1, page_size
     while True:
@@ -61,7 +57,7 @@ def _read_once(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> Lis
         for page in pull.map(fetch, range(done + 1, last + 1), listing.total):
             done += 1
             known = len(listing.rows)
-            _add(listing, page, key)
+            _add(listing, page)
             pull.told(done, last)
             if done == 1:
                 # The vendor may give less than it was asked for.
@@ -73,8 +69,14 @@ def _read_once(fetch: Fetch, pull: Pull, page_size: int, key: str | None) -> Lis
         last = max(expected, done + 1)
 
 
-def _add(listing: Listing, page: Page, key: str | None) -> None:
+def _add(listing: Listing, page: Page) -> None:
+    """Count the rows of a page, each once.
+
+    A page that shifted while the list was read shows a row again; two that are the same on one page
+    are two: the vendor counts them so.
+    """
     listing.total = max(listing.total, page.total)
-    for row in page.rows:
-        encoded = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-        listing.rows[str(row.get(key)) if key else encoded] = encoded
+    seen = Counter[bytes]()
+    for key, row in page.rows:
+        listing.rows[key, seen[key]] = row
+        seen[key] += 1

@@ -24,7 +24,7 @@ from pipelines.settings import SourceSettings, setting
 from pipelines.sources.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
 from pipelines.sources.alibaba_model_router.errors import model_router_judge
 from pipelines.sources.alibaba_model_router.listing import Listing, read_list
-from pipelines.sources.alibaba_model_router.response import Page, read_page, rows_document
+from pipelines.sources.alibaba_model_router.response import Page, read_page
 from pipelines.sources.alibaba_model_router.schema import LOGS, logs_contract
 from pipelines.sources.alibaba_model_router.signing import Acs3, spelled_query
 from pipelines.streams import ApiReader, Pull, Reading, Stream, Write
@@ -90,7 +90,6 @@ class ModelRouter(ApiReader):
             partial(self._page, endpoint, endpoint.query(window)),
             pull,
             endpoint.page_size,
-            endpoint.key,
         )
         tables, unknown = self._tables(endpoint, listing)
         total = listing.reported_total
@@ -110,20 +109,21 @@ class ModelRouter(ApiReader):
             f"{ROOT}{endpoint.path}?{spelled_query({**query, **paging})}",
             headers={"x-acs-action": endpoint.action},
         )
-        return read_page(answer.content, self._contract(endpoint))
+        contract = self._contract(endpoint)
+        return read_page(self._settings.name, answer.content, contract, endpoint.key)
 
     def _tables(
         self, endpoint: Endpoint, listing: Listing
     ) -> tuple[list[pa.Table], frozenset[str]]:
         rows = list(listing.rows.values())
         parsed = [
-            endpoint.table.rows(
+            endpoint.table.typed(
                 self._settings,
-                [rows_document(rows[first : first + ROWS_PER_TABLE])],
+                rows[first : first + ROWS_PER_TABLE],
                 self._contract(endpoint),
                 base_url=self._base_url,
             )
-            for first in range(0, len(rows), ROWS_PER_TABLE)
+            for first in range(0, max(len(rows), 1), ROWS_PER_TABLE)
         ]
         unknown = frozenset[str]().union(*(one.unknown for one in parsed))
         return [one.table for one in parsed], unknown

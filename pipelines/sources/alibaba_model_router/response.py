@@ -1,75 +1,85 @@
 """The rows of ModelRouter's answers: `{success, data: {list | rows | items, total, ...}}`."""
 
-import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import orjson
+import msgspec
 
-from pipelines.pages import Contract, Fields
+from pipelines.envelopes import NOTHING, decoded
+from pipelines.http import BadResponseError
+from pipelines.lines import joined, without_private
+from pipelines.pages import Contract
 
 ROW_NAMES = ("list", "rows", "items")
 """Where `data` may hold the rows: the vendor's documents and its answers differ."""
 
 
+Rows = list[msgspec.Raw] | None
+
+
+class Envelope(msgspec.Struct, rename="camel"):
+    """An answer of the product; `errCode` may stand beside `success: true`, and then means nothing.
+
+    Attributes:
+        data: `{list | rows | items, total, ...}`, as it came.
+    """
+
+    success: Any = msgspec.UNSET
+    err_code: Any = None
+    err_message: Any = None
+    http_status_code: Any = None
+    request_id: Any = None
+    data: msgspec.Raw = NOTHING
+
+
+class _Data(msgspec.Struct):
+    total: Any = None
+    as_list: Rows = msgspec.field(name="list", default=None)
+    as_rows: Rows = msgspec.field(name="rows", default=None)
+    as_items: Rows = msgspec.field(name="items", default=None)
+
+
 @dataclass(frozen=True)
 class Page:
-    """The rows of one answer, and the vendor's own count of all of them (0: not told)."""
+    """The rows of one answer, and the vendor's own count of all of them (0: not told).
 
-    rows: list[dict[str, Any]]
+    A row is a JSON object, under the contract's names and without what is not kept, and what tells
+    it apart.
+    """
+
+    rows: list[tuple[bytes, bytes]]
     total: int
 
 
-def read_page(body: bytes, contract: Contract) -> Page:
-    """Return the rows of a good answer, their fields in snake_case, without what is not kept."""
-    data = decoded(body)["data"]
-    rows = [_spelled(row, contract.fields, contract.withheld) for row in _rows(data)]
-    return Page(rows, whole_number(data.get("total")))
+def read_page(source: str, body: bytes, contract: Contract, key: str | None) -> Page:
+    """Return the rows of a good answer.
 
-
-def rows_document(rows: Iterable[bytes]) -> bytes:
-    """Return encoded rows as one document, in the place where every contract looks for them."""
-    return b'{"rows":[' + b",".join(rows) + b"]}"
-
-
-def decoded(body: bytes) -> Any:
-    """Return the value of a JSON text.
+    Args:
+        source: name for error messages.
+        body: the answer.
+        contract: the shape of a row.
+        key: the field that tells rows apart; without one, the whole row does.
 
     Raises:
-        ValueError: it is none.
+        BadResponseError: `data` is not what it should be, or a row is no object.
     """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # A prompt that the vendor cut within an emoji ends in half of a surrogate pair.
-        lenient = json.dumps(json.loads(body), ensure_ascii=False)
-        return orjson.loads(lenient.encode(errors="replace"))
-
-
-def _rows(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return next((data[name] for name in ROW_NAMES if data.get(name)), [])
-
-
-def _spelled(
-    row: Mapping[str, Any], fields: Fields, withheld: frozenset[str] = frozenset()
-) -> dict[str, Any]:
-    """Return `row` in snake_case; what lies below a field of kind `json` stays as it is."""
-    spelled: dict[str, Any] = {}
-    for name, value in row.items():
-        known = _snake(name)
-        kind = fields.get(known)
-        if kind == "drop" or known in withheld:
-            continue
-        below = kind if isinstance(kind, Mapping) and isinstance(value, dict) else None
-        spelled[known] = value if below is None else _spelled(value, below)
-    return spelled
+    data = decoded(source, decoded(source, body, Envelope).data, _Data)
+    rows = []
+    for raw in data.as_list or data.as_rows or data.as_items or ():
+        try:
+            members = without_private(raw, contract)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadResponseError(source, f"a row is no object: {error}") from None
+        line = joined(members)
+        rows.append((members.get(key, b"null") if key else line, line))
+    return Page(rows, whole_number(data.total))
 
 
 @lru_cache(maxsize=1024)
-def _snake(name: str) -> str:
+def spelled(name: str) -> str:
+    """Return a field's name in snake_case, in which the contracts have it."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

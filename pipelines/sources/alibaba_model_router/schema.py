@@ -5,11 +5,11 @@ declare them. Names of people are dropped everywhere; prompts and answers unless
 set; keys, phone numbers and addresses under any setting.
 """
 
-from pipelines.pages import Contract, Fields
-from pipelines.streams import Table, Write
+from functools import partial
 
-ROWS = "$.rows"
-"""Where `response.rows_document` puts the rows, which the vendor has in one of several places."""
+from pipelines.pages import Contract, Fields
+from pipelines.sources.alibaba_model_router.response import spelled
+from pipelines.streams import Table, Write
 
 BODIES = frozenset({"request_body", "response_body"})
 """The prompt and the answer of a log row, in full."""
@@ -153,10 +153,13 @@ API_KEY: Fields = {
 }
 
 
+# The vendor has the rows in one of several places, from which `response.read_page` takes them.
+_contract = partial(Contract, rows="", spell=spelled)
+
+
 def logs_contract(*, keep_bodies: bool) -> Contract:
     """Return the shape of a log row, with what was said only where it is kept."""
-    return Contract(
-        rows=ROWS,
+    return _contract(
         fields=LOG,
         required=("id", "request_time"),
         withheld=frozenset() if keep_bodies else BODIES,
@@ -164,7 +167,7 @@ def logs_contract(*, keep_bodies: bool) -> Contract:
 
 
 def _dimension(fields: Fields) -> Contract:
-    return Contract(rows=ROWS, fields=fields, required=("id",), complete=False)
+    return _contract(fields=fields, required=("id",), complete=False)
 
 
 def _dimension_table(name: str, fields: Fields) -> Table:
@@ -187,21 +190,20 @@ LOGS = Table(
 )
 BILLING_DETAILS = Table(
     "billing_details",
-    Contract(rows=ROWS, fields=BILLING_LINE, required=("request_time",)),
+    _contract(fields=BILLING_LINE, required=("request_time",)),
     Write.REPLACE_WINDOW,
     constants=_MONEY_CONSTANTS,
     at="request_time",
 )
 USAGE_BREAKDOWN = Table(
     "usage_breakdown",
-    Contract(rows=ROWS, fields=USAGE_BUCKET, required=("summary_time",)),
+    _contract(fields=USAGE_BUCKET, required=("summary_time",)),
     Write.REPLACE_WINDOW,
     at="summary_time",
 )
 COST_BREAKDOWN = Table(
     "cost_breakdown",
-    Contract(
-        rows=ROWS,
+    _contract(
         fields=COST_BUCKET,
         required=("summary_time",),
         # A reserved word of SQL.

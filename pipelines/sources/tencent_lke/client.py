@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import httpx
-import orjson
+import msgspec
 
 from pipelines.http import ApiClient, Limits, SourceError
 from pipelines.sources.tencent_lke.envelope import CLOCK_IS_OFF, read_envelope
@@ -76,7 +76,7 @@ class CloudApi:
             SourceError: the vendor or the network said no.
         """
         return self._client.post(
-            "/", orjson.dumps(parameters), headers={"X-TC-Action": action}
+            "/", msgspec.json.encode(parameters), headers={"X-TC-Action": action}
         ).content
 
     def _judge(self, response: httpx.Response) -> SourceError | None:
@@ -87,7 +87,7 @@ class CloudApi:
             if answer.quote.startswith(CLOCK_IS_OFF):
                 answer.fix = partial(self._follow_clock, response)
             return answer
-        if warning := answer.get("DeprecatedWarning"):
+        if warning := answer.deprecated_warning:
             action = response.request.headers["X-TC-Action"]
             self._warn_once(f"{action} is about to be retired: {warning}")
         return None

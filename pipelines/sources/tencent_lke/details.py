@@ -12,20 +12,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import orjson
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.envelopes import decoded
 from pipelines.http import BadResponseError
 from pipelines.paging import MissingRowsError, Page, read_pages
 from pipelines.sources.tencent_lke.client import CloudApi
-from pipelines.sources.tencent_lke.envelope import ResponseTooLargeError
+from pipelines.sources.tencent_lke.envelope import ResponseTooLargeError, read_answer
 from pipelines.sources.tencent_lke.schema import CALL_DETAILS_TABLE
 from pipelines.streams import Pull, Reading
 from pipelines.windows import Window
 
 LARGEST_PAGE = 1000
-PAGES_PER_TABLE = 50
+ROWS_PER_TABLE = 10_000
 READS = 3
 
 
@@ -84,18 +85,17 @@ class CallDetails:
         self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull
     ) -> tuple[Reading, bool]:
         """Return the rows of a window, and whether Total moved while they were read."""
-        bodies: list[bytes] = []
+        rows: list[msgspec.Raw] = []
         tables: list[pa.Table] = []
         unknown = set[str]()
         totals: list[int] = []
         for page in read_pages(self._api.source, ask, self._page_size, pull):
             totals.append(page.total)
-            bodies.append(page.body)
-            if len(bodies) == PAGES_PER_TABLE:
-                tables.append(self._table(bodies, model, window, unknown))
-                bodies = []
-        if bodies:
-            tables.append(self._table(bodies, model, window, unknown))
+            rows += page.rows
+            if len(rows) >= ROWS_PER_TABLE:
+                tables.append(self._table(rows, model, window, unknown))
+                rows = []
+        tables.append(self._table(rows, model, window, unknown))
         if len(totals) > 1:
             totals.append(ask(1).total)
         reading = Reading(tables, totals[-1], (), frozenset(unknown))
@@ -115,20 +115,20 @@ class CallDetails:
 
     def _page(self, parameters: dict[str, object], number: int) -> Page:
         body = self._api.call("ListUsageCallDetail", parameters | {"PageNumber": number})
-        answer = orjson.loads(body)["Response"]
-        total, rows = answer.get("Total"), answer.get("List")
-        if not isinstance(total, int) or not isinstance(rows, list | None):
+        answer = read_answer(self._api.source, body)
+        rows = decoded(self._api.source, answer.rows, list[msgspec.Raw] | None)
+        if not isinstance(answer.total, int):
             raise BadResponseError(
                 self._api.source,
-                "an answer of ListUsageCallDetail has no Total or no List",
-                request_id=answer.get("RequestId"),
+                "an answer of ListUsageCallDetail has no Total",
+                request_id=answer.request_id,
             )
-        return Page(body, len(rows or ()), total)
+        return Page(rows or [], answer.total)
 
     def _table(
-        self, bodies: Sequence[bytes], model: str, window: Window, unknown: set[str]
+        self, rows: Sequence[msgspec.Raw], model: str, window: Window, unknown: set[str]
     ) -> pa.Table:
-        parsed = CALL_DETAILS_TABLE.rows(self._settings, bodies, scope=model, asked_model=model)
+        parsed = CALL_DETAILS_TABLE.typed(self._settings, rows, scope=model, asked_model=model)
         unknown |= parsed.unknown
         if parsed.table.num_rows:
             times = pc.min_max(parsed.table["call_time"]).as_py()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import orjson
+import msgspec
 
+from pipelines.envelopes import NOTHING, decoded
 from pipelines.http import (
     AuthenticationError,
     BadResponseError,
@@ -124,31 +125,61 @@ _UNKNOWN = Meaning(
 )
 
 
-def read_envelope(source: str, response: httpx.Response) -> Mapping[str, Any] | SourceError:
-    """Return what `Response` holds, or the error that it is."""
-    try:
-        envelope = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return BadResponseError(
-            source,
-            "the answer is not complete JSON",
-            next_step="If it stays so, look at what stands between here and the vendor.",
-            retryable=True,
-        )
-    inner = envelope.get("Response") if isinstance(envelope, dict) else None
-    if not isinstance(inner, dict):
+class _Envelope(msgspec.Struct):
+    Response: msgspec.Raw = NOTHING
+
+
+class Answer(msgspec.Struct, rename="pascal"):
+    """What stands in `Response` beside an action's own fields, and the list of those that have one.
+
+    Attributes:
+        total: of the rows of all pages; a number in text where the vendor documents it so.
+        rows: those of this page, as they came.
+    """
+
+    error: Any = None
+    request_id: Any = None
+    deprecated_warning: Any = None
+    total: Any = None
+    rows: msgspec.Raw = msgspec.field(name="List", default=NOTHING)
+
+
+def read_response(source: str, body: bytes) -> msgspec.Raw:
+    """Return what `Response` holds, as it came.
+
+    Raises:
+        BadResponseError: the answer is no JSON object.
+    """
+    found: msgspec.Raw = decoded(source, body, _Envelope).Response
+    return found
+
+
+def read_answer(source: str, body: bytes) -> Answer:
+    """Return what an answer says; its list stays as it came.
+
+    Raises:
+        BadResponseError: the answer has no `Response`.
+    """
+    answer: Answer = decoded(source, read_response(source, body), Answer)
+    return answer
+
+
+def read_envelope(source: str, response: httpx.Response) -> Answer | SourceError:
+    """Return what an answer says, or the error that it is."""
+    inner = read_response(source, response.content)
+    if not bytes(inner).startswith(b"{"):
         return BadResponseError(
             source,
             "the answer has no Response",
             next_step=f"[sources.{source}] base_url must be the API's host, such as "
             "https://lke.intl.tencentcloudapi.com.",
         )
-    error = inner.get("Error")
-    if error is None:
-        return inner
-    known = error if isinstance(error, dict) else {"Message": str(error)}
+    answer: Answer = decoded(source, inner, Answer)
+    if answer.error is None:
+        return answer
+    known = answer.error if isinstance(answer.error, dict) else {"Message": str(answer.error)}
     action = response.request.headers.get("X-TC-Action", "")
-    return _error(source, action, known, inner.get("RequestId"))
+    return _error(source, action, known, answer.request_id)
 
 
 def _error(source: str, action: str, error: Mapping[str, Any], request_id: object) -> SourceError:

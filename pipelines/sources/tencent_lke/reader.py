@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import orjson
+import msgspec
 import pendulum
 from pendulum import Duration
 
+from pipelines.envelopes import decoded
 from pipelines.errors import UsageError
 from pipelines.http import BadResponseError, InvalidRequestError
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.tencent_lke.client import CloudApi
 from pipelines.sources.tencent_lke.details import CallDetails
+from pipelines.sources.tencent_lke.envelope import read_answer
 from pipelines.sources.tencent_lke.schema import (
     APPS_TABLE,
     CALL_DETAILS_TABLE,
@@ -40,6 +42,10 @@ APP_TYPES = ("knowledge_qa", "summary", "classifys")
 APPS_PER_PAGE = 100
 
 log = logging.getLogger("llm_usage")
+
+
+class _ListedModel(msgspec.Struct):
+    name: str = msgspec.field(name="ModelName")
 
 
 @dataclass(frozen=True)
@@ -137,9 +143,14 @@ class TencentLke:
 
     def _models(self) -> Sequence[str]:
         listed = (
-            model["ModelName"]
+            model.name
             for body in self._model_lists.values()
-            for model in orjson.loads(body)["Response"].get("List") or ()
+            for model in decoded(
+                self._api.source,
+                read_answer(self._api.source, body).rows,
+                list[_ListedModel] | None,
+            )
+            or ()
         )
         return sorted({*self._read_before, *self._settings.models, *listed})
 
@@ -158,12 +169,13 @@ class TencentLke:
             body = self._api.call(
                 "ListApp", {"PageNumber": len(bodies) + 1, "PageSize": APPS_PER_PAGE}
             )
-            answer = orjson.loads(body)["Response"]
+            answer = read_answer(self._api.source, body)
+            apps = decoded(self._api.source, answer.rows, list[msgspec.Raw] | None) or []
             bodies.append(body)
-            read += len(answer.get("List") or ())
-            total = self._app_total(answer.get("Total"))
+            read += len(apps)
+            total = self._app_total(answer.total)
             pull.told(read, total)
-            if not answer.get("List"):
+            if not apps:
                 break
         return Reading([APPS_TABLE.rows(self._settings, bodies).table], total)
 

@@ -7,9 +7,12 @@ vendor has disabled StartTime and EndTime, and with them alone it would answer f
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
+import msgspec
 
+from pipelines.envelopes import members
+from pipelines.lines import joined
 from pipelines.sources.tencent_lke.client import CloudApi
+from pipelines.sources.tencent_lke.envelope import read_response
 from pipelines.sources.tencent_lke.schema import TOKEN_USAGE_TABLE
 from pipelines.streams import Pull, Reading
 from pipelines.windows import Window
@@ -38,6 +41,12 @@ COUNTED = (
     "RagSearchUsage",
     "InternetSearchUsage",
 )
+
+
+_NOTHING = (b"null", b"0", b"0.0", b"-0")
+
+Row = dict[str, bytes]
+"""The members of an answer, each as it came."""
 
 
 class TokenUsage:
@@ -71,20 +80,23 @@ class TokenUsage:
         for row in pull.map(lambda part: self._ask_kind(*part), parts):
             rows.append(row)
             pull.told(len(rows), len(models) + len(parts))
-        page = orjson.dumps({"rows": rows})
-        parsed = TOKEN_USAGE_TABLE.rows(self._settings, [page], timezone=self._timezone)
+        parsed = TOKEN_USAGE_TABLE.typed(
+            self._settings, [joined(row) for row in rows], timezone=self._timezone
+        )
         return Reading([parsed.table], unknown_fields=parsed.unknown)
 
-    def _ask_kind(self, asked: dict[str, Any], kind: str) -> dict[str, Any]:
+    def _ask_kind(self, asked: dict[str, Any], kind: str) -> Row:
         for spelling in SUB_BIZ_TYPES[kind]:
             answer = self._ask(asked | {"SubBizType": spelling})
             if _counts_anything(answer):
                 break
-        return answer | {"SubBizType": kind}
+        return answer | {"SubBizType": msgspec.json.encode(kind)}
 
-    def _ask(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        body = orjson.loads(self._api.call("DescribeTokenUsage", parameters))
-        return {**body["Response"], "AskedModel": parameters["ModelName"]}
+    def _ask(self, parameters: dict[str, Any]) -> Row:
+        body = self._api.call("DescribeTokenUsage", parameters)
+        answer = members(self._api.source, read_response(self._api.source, body))
+        found = {name: bytes(value) for name, value in answer.items()}
+        return found | {"AskedModel": msgspec.json.encode(parameters["ModelName"])}
 
     def _parameters(self, model: str, window: Window) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -95,5 +107,5 @@ class TokenUsage:
         return parameters | ({"AppBizIds": list(self._app_ids)} if self._app_ids else {})
 
 
-def _counts_anything(answer: Mapping[str, Any]) -> bool:
-    return any(answer.get(name) for name in COUNTED)
+def _counts_anything(answer: Row) -> bool:
+    return any(answer.get(name, b"null") not in _NOTHING for name in COUNTED)

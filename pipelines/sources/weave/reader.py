@@ -115,7 +115,8 @@ class Weave(ApiReader):
             except VendorFaultError as error:
                 if error.status not in TOO_MUCH or count == 1:
                     raise
-                self._buckets_at_once[project_id] = (count + 1) // 2
+                half = min(self._buckets_at_once[project_id], (count + 1) // 2)
+                self._buckets_at_once[project_id] = half
                 continue
             parsed = read_answer(
                 self._settings, answer, buckets, piece, self._granularity, project_id

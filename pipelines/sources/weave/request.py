@@ -8,7 +8,7 @@ an overload gets (trace server of the Python package `weave` 0.53.12).
 import re
 from collections.abc import Iterator
 
-import orjson
+import msgspec
 import pendulum
 from pendulum import DateTime
 
@@ -56,7 +56,7 @@ def stats_body(
             f"not sent, since {'; '.join(problems)}",
             next_step=f"Check project_id, slice and granularity in [sources.{source}].",
         )
-    return orjson.dumps(
+    return msgspec.json.encode(
         {
             "project_id": project_id,
             "start": _spelled(window.start),

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-import orjson
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.envelopes import decoded, members
 from pipelines.http import (
     AuthenticationError,
     BadResponseError,
@@ -45,11 +46,10 @@ def read_answer(
             type than the contract says.
     """
     source = settings.name
-    envelope = orjson.loads(body)
-    if envelope["granularity"] != granularity:
-        raise _other_buckets(
-            source, f"buckets of {envelope['granularity']} seconds came instead of {granularity}"
-        )
+    envelope = members(source, body)
+    came = decoded(source, envelope["granularity"], int)
+    if came != granularity:
+        raise _other_buckets(source, f"buckets of {came} seconds came instead of {granularity}")
     parsed = buckets.table().rows(settings, [body], scope=project_id)
     table = parsed.table
     if table.num_rows or buckets.always:
@@ -95,11 +95,7 @@ def weave_judge(source: str) -> Judge:
 
 
 def _judge_envelope(source: str, body: bytes) -> SourceError | None:
-    try:
-        envelope = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return BadResponseError(source, "the answer is not complete JSON", retryable=True)
-    if isinstance(envelope, dict) and envelope.keys() >= ENVELOPE:
+    if members(source, body).keys() >= ENVELOPE:
         return None
     return BadResponseError(source, "the answer is not one of /calls/stats")
 
@@ -178,6 +174,6 @@ def _details(response: httpx.Response) -> list[dict[str, Any]]:
 
 def _body(response: httpx.Response) -> Any:
     try:
-        return orjson.loads(response.content)
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, RecursionError):
         return None
