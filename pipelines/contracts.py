@@ -173,6 +173,12 @@ class Contract:
         return pa.schema(_read_fields(self.fields))
 
     @cached_property
+    def private(self) -> frozenset[tuple[str, ...]]:
+        """The paths of fields that are known and not stored."""
+        withheld = {path for name, path, _ in self.columns() if name in self.withheld}
+        return frozenset(withheld | {path for path, kind in leaves(self.fields) if kind == "drop"})
+
+    @cached_property
     def taken(self) -> tuple[bytes, ...]:
         """The quoted names of the fields that are taken out of a row before Arrow reads it."""
         found = {path[-1] for path, kind in leaves(self.fields) if KINDS[kind].read is None}

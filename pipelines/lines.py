@@ -119,7 +119,8 @@ def _object(
             is_object = text.startswith(b"{")
             parts[name] = _object(value, kind, path, contract, line) if is_object else text
         elif kind in _TAKEN:
-            _TAKEN[kind](path, value, line)
+            if path not in contract.private:
+                _TAKEN[kind](path, value, line)
         else:
             parts[name] = bytes(value)
     return joined(parts)
@@ -182,14 +183,24 @@ def _scrubbed(text: bytes, name: str, line: Line, *, is_known: bool) -> bytes:
     return joined(parts)
 
 
-_CANDIDATE = re.compile(
-    rb"secret|passw|key|credential|authorization|bearer|cookie|signature|token|\\", re.IGNORECASE
+_CANDIDATES = (
+    b"secret",
+    b"passw",
+    b"key",
+    b"credential",
+    b"authorization",
+    b"bearer",
+    b"cookie",
+    b"signature",
+    b"token",
+    # It may spell any letter of a name.
+    b"\\u",
 )
 
 
 def _may_hold_a_secret(text: bytes) -> bool:
-    # A backslash may spell any letter of a name.
-    return _CANDIDATE.search(text) is not None
+    lowered = text.lower()
+    return any(word in lowered for word in _CANDIDATES)
 
 
 @lru_cache(maxsize=4096)

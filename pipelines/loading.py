@@ -12,6 +12,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.configuration.container import Container
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
@@ -160,7 +161,7 @@ class Portion:
         self._source_name = source_name
         self._tables: list[pa.Table] = []
         self._steps: list[ReadStep] = []
-        self._keys: set[Any] = set()
+        self._keys: pa.Array | None = None
 
     def add(self, read: ReadStep) -> None:
         """Take the rows of a slice."""
@@ -176,15 +177,19 @@ class Portion:
         Slices share their boundary, and a page that shifted shows rows again; not every merge of a
         destination takes that.
         """
-        own = [name for name in self._table.key if name not in self._table.constants]
-        before = len(self._keys)
-        fresh = []
-        for key in zip(*(table[name].to_pylist() for name in own), strict=True):
-            fresh.append(key not in self._keys)
-            self._keys.add(key)
-        if len(self._keys) - before == table.num_rows:
+        (name,) = (name for name in self._table.key if name not in self._table.constants)
+        keys = table[name].combine_chunks()
+        is_new = pc.invert(pc.is_in(keys, value_set=self._keys or keys.slice(0, 0)))
+        if pc.count_distinct(keys).as_py() < table.num_rows:
+            numbers = pa.array(range(table.num_rows))
+            first = pc.index_in(keys, value_set=keys)
+            is_new = pc.and_(is_new, pc.equal(first, numbers))
+        elif pc.all(is_new, min_count=0).as_py():
+            self._keys = pa.concat_arrays([self._keys, keys]) if self._keys else keys
             return table
-        return table.filter(pa.array(fresh, pa.bool_()))
+        fresh = table.filter(is_new)
+        self._keys = pa.concat_arrays([*([self._keys] if self._keys else []), *fresh[name].chunks])
+        return fresh
 
     @property
     def is_large(self) -> bool:

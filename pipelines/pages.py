@@ -135,7 +135,7 @@ def _read(source: str, rows: Sequence[Row], contract: Contract) -> _Read:
     marks = [mark for mark in contract.taken if mark in text]
     lines = [bytes(row) for row in rows]
     if contract.spell is None:
-        apart = [n for n, line in enumerate(lines) if any(mark in line for mark in marks)]
+        apart = {n for mark in marks for n, line in enumerate(lines) if mark in line}
         try:
             return _with_apart(lines, apart, contract, has_control=has_control)
         except pa.ArrowInvalid:

@@ -17,6 +17,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from pipelines.http import StoppedError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -25,10 +27,6 @@ PAGES_PER_THREAD = 2
 
 SLICES_AHEAD = 200
 """Slices that may be read and not yet loaded, however small they are."""
-
-
-class StoppedError(Exception):
-    """The reading was stopped: nobody waits for its result any more."""
 
 
 @dataclass(eq=False)

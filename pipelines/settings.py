@@ -6,6 +6,7 @@ looked up under its full path only (`sources.aiproxy.base_url`, in the environme
 called `path` would then be overwritten by the shell's PATH.
 """
 
+import math
 import os
 import re
 import types
@@ -30,6 +31,10 @@ T = TypeVar("T")
 
 POSITIVE = {"slice", "requests_per_second", "concurrency", "timeout", "attempts"}
 """Settings of which 0 would mean that nothing ever happens."""
+
+
+LEAST_CONCURRENCY = 4
+MOST_CONCURRENCY = 32
 
 
 def setting(meaning: str, default: Any = MISSING, *, secret: bool = False) -> Any:
@@ -70,7 +75,11 @@ class SourceSettings:
         "the length of one committed step; a crash costs at most one", pendulum.duration(days=1)
     )
     requests_per_second: float = setting("the pace, never exceeded", 10.0)
-    concurrency: int = setting("how many requests may be under way at once", 4)
+    concurrency: int | None = setting(
+        "how many requests may be under way at once; by default as many as the pace has in a "
+        f"second, from {LEAST_CONCURRENCY} to {MOST_CONCURRENCY}",
+        None,
+    )
     timeout: Duration = setting("how long one request may take", pendulum.duration(seconds=60))
     attempts: int = setting("how often one request is tried", 5)
 
@@ -79,11 +88,16 @@ class SourceSettings:
         """The HTTP client's share of these settings."""
         return Limits(
             requests_per_second=self.requests_per_second,
-            burst=max(1, min(self.concurrency, int(self.requests_per_second))),
-            concurrency=self.concurrency,
+            concurrency=self.concurrency or self._concurrency_of_the_pace,
             timeout=self.timeout.total_seconds(),
             attempts=self.attempts,
         )
+
+    @property
+    def _concurrency_of_the_pace(self) -> int:
+        # Enough for answers that take a second.
+        wanted = math.ceil(self.requests_per_second)
+        return min(max(wanted, LEAST_CONCURRENCY), MOST_CONCURRENCY)
 
     def pace(
         self, grid: Grid = SECONDS, slices: Grid | None = None, *, whole: bool = False

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
@@ -25,13 +26,16 @@ from pipelines.http import (
     NetworkError,
     PermissionDeniedError,
     SourceError,
+    StoppedError,
     ThrottledError,
+    Traffic,
     VendorFaultError,
+    counting,
 )
 from pipelines.simulator.server import FaultLayer
 from pipelines.simulator.world import Fault, World
 
-QUICK = Limits(requests_per_second=500, burst=500, attempts=3, backoff=0.001, timeout=0.5)
+QUICK = Limits(requests_per_second=500, attempts=3, backoff=0.001, timeout=0.5)
 KEY = "example-key/of+a test=1"
 
 
@@ -119,9 +123,9 @@ def nonces(server: Server) -> list[str]:
 @pytest.mark.parametrize("kind", ["status", "drop", "truncated", "empty"])
 def test_a_passing_fault_costs_one_retry(server: Server, kind: str) -> None:
     server.world.faults = [Fault(kind, status=503)]
-    with client(server) as api:
+    with client(server) as api, counting(Traffic()) as traffic:
         assert api.get("/rows").json()["query"] == ""
-        assert (api.requests, api.retries) == (2, 1)
+        assert traffic == Traffic(2, 1)
     assert len(server.world.requests) == 2
 
 
@@ -180,7 +184,7 @@ def test_a_retry_comes_no_sooner_than_the_vendor_asks(server: Server) -> None:
 
 def test_waits_double(server: Server) -> None:
     server.world.faults = [Fault("status", times=2)]
-    limits = Limits(requests_per_second=500, burst=9, attempts=3, backoff=0.1)
+    limits = Limits(requests_per_second=500, attempts=3, backoff=0.1)
     with client(server, limits) as api:
         api.get("/rows")
     a, b, c = (request.at for request in server.world.requests)
@@ -239,9 +243,10 @@ def clock_judge(auth: Counting, *, works: bool) -> Judge:
 def test_a_fix_sends_the_request_again_at_once(server: Server) -> None:
     server.world.faults = [Fault("status", status=401)]
     auth = Counting()
-    with client(server, auth=auth, judge=clock_judge(auth, works=True)) as api:
+    judge = clock_judge(auth, works=True)
+    with client(server, auth=auth, judge=judge) as api, counting(Traffic()) as traffic:
         api.get("/rows")
-        assert (api.requests, api.retries) == (2, 1)
+        assert traffic == Traffic(2, 1)
     assert nonces(server) == ["old-1", "new-2"]
 
 
@@ -298,19 +303,47 @@ def test_a_key_that_no_header_can_hold_is_not_shown(server: Server, bad: str) ->
     assert server.world.requests == []
 
 
-def test_threads_together_keep_the_pace_after_one_burst(server: Server) -> None:
-    limits = Limits(requests_per_second=10, burst=3, concurrency=8)
-    with client(server, limits) as api:
-        list(api.map(api.get, ["/rows"] * 8))
-    arrivals = [request.at - server.world.requests[0].at for request in server.world.requests]
-    # The bucket starts with 3 and refills at 10 per second; 80 ms cover the way to the server.
-    assert all(at >= (count - 2) / 10 - 0.08 for count, at in enumerate(arrivals))
-    assert arrivals[2] < 0.18 and arrivals[7] < 1.5
+def most_in_a_second(arrivals: list[float]) -> int:
+    return max(sum(at <= other < at + 1 for other in arrivals) for at in arrivals)
+
+
+@pytest.mark.parametrize("pace", [5, 20])
+def test_no_second_has_more_than_the_pace(server: Server, pace: int) -> None:
+    limits = Limits(requests_per_second=pace, concurrency=8)
+    with client(server, limits) as api, ThreadPoolExecutor(8) as pool:
+        list(pool.map(api.get, ["/rows"] * (2 * pace + 2)))
+    arrivals = [request.at for request in server.world.requests]
+    assert most_in_a_second(arrivals) <= pace
+    # And it is near to it: the last one comes soon after the second second has begun.
+    assert max(arrivals) - min(arrivals) < 2.6
+
+
+def test_a_throttled_request_slows_everyone_at_that_host(server: Server) -> None:
+    server.world.faults = [Fault("status", status=429, headers={"Retry-After": "0.7"})]
+    with client(server) as one, client(server) as other:
+        one.get("/rows")
+        began = time.monotonic()
+        throttled, again = server.world.requests[:2]
+        assert again.at - throttled.at >= 0.7
+        list(map(other.get, ["/rows"] * 20))
+    # At half of 500 a second or less, where a full pace takes no time to speak of.
+    assert time.monotonic() - began >= 20 / 500
+
+
+def test_closing_ends_every_wait(server: Server) -> None:
+    api = ApiClient("acme", server.url, limits=Limits(requests_per_second=0.1))
+    api.get("/rows")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(api.get, "/rows")
+        time.sleep(0.1)
+        api.close()
+        with pytest.raises(StoppedError):
+            waiting.result(1)
 
 
 def test_retries_keep_the_pace_too(server: Server) -> None:
     server.world.faults = [Fault("status", times=2)]
-    limits = Limits(requests_per_second=5, burst=1, backoff=0.001, attempts=3)
+    limits = Limits(requests_per_second=5, backoff=0.001, attempts=3)
     with client(server, limits) as api:
         api.get("/rows")
     assert server.world.requests[2].at - server.world.requests[0].at >= 0.35
@@ -318,9 +351,9 @@ def test_retries_keep_the_pace_too(server: Server) -> None:
 
 def test_connections_are_few_and_used_again(server: Server) -> None:
     server.world.latency = 0.01
-    limits = Limits(requests_per_second=500, burst=99, concurrency=3)
-    with client(server, limits) as api:
-        ports = {response.json()["port"] for response in api.map(api.get, ["/rows"] * 20)}
+    limits = Limits(requests_per_second=500, concurrency=3)
+    with client(server, limits) as api, ThreadPoolExecutor(3) as pool:
+        ports = {one.json()["port"] for one in pool.map(api.get, ["/rows"] * 20)}
     assert len(ports) <= 3
     assert server.world.peak_in_flight == 3
 
@@ -330,9 +363,10 @@ def test_an_address_where_nothing_listens_is_a_network_error() -> None:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         api = ApiClient("acme", url, limits=QUICK)
-        with api, pytest.raises(NetworkError, match=r"127.0.0.1:\d+ failed: .*refused"):
+        refused = pytest.raises(NetworkError, match=r"127.0.0.1:\d+ failed: .*refused")
+        with api, counting(Traffic()) as traffic, refused:
             api.get("/rows")
-    assert api.requests == 3
+    assert traffic.requests == 3
 
 
 def test_speaking_tls_to_a_plain_server_is_a_network_error(server: Server) -> None:

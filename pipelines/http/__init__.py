@@ -13,6 +13,7 @@ from pipelines.http.errors import (
     redact,
 )
 from pipelines.http.judge import Judge, default_judge, retry_after
+from pipelines.http.pacing import StoppedError
 from pipelines.http.traffic import Traffic, counting
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "NetworkError",
     "PermissionDeniedError",
     "SourceError",
+    "StoppedError",
     "ThrottledError",
     "Traffic",
     "VendorFaultError",

@@ -1,11 +1,12 @@
 """One client per source: every request of a source goes through its `ApiClient.send`."""
 
+import ssl
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import httpx
 from tenacity import (
@@ -17,13 +18,10 @@ from tenacity import (
     wait_random,
 )
 
-from pipelines.http.errors import InvalidRequestError, SourceError
+from pipelines.http.errors import InvalidRequestError, SourceError, ThrottledError
 from pipelines.http.judge import Judge, default_judge, transport_error
-from pipelines.http.pacing import Pacer, map_in_order
+from pipelines.http.pacing import Brake, Pacer, StoppedError, brake_of
 from pipelines.http.traffic import count
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-acs-request-id")
 
@@ -34,8 +32,7 @@ class Limits:
 
     Attributes:
         requests_per_second: the pace of attempts, all threads together.
-        burst: attempts that may go at once after a rest.
-        concurrency: threads of `map`, and connections.
+        concurrency: requests under way at once.
         timeout: seconds without a byte of an answer.
         connect_timeout: seconds until a connection stands.
         attempts: requests sent before giving up on a retryable error.
@@ -45,7 +42,6 @@ class Limits:
     """
 
     requests_per_second: float = 5.0
-    burst: int = 5
     concurrency: int = 4
     timeout: float = 60.0
     connect_timeout: float = 10.0
@@ -69,10 +65,8 @@ class ApiClient:
         judge: the vendor's own reading of a complete response, asked first. Where it says None,
             `default_judge` decides.
         secrets: strings that no error may show.
-
-    Attributes:
-        requests: attempts sent so far.
-        retries: those of them beyond the first of their request.
+        action_header: the header that names what is asked for, where the vendor counts the
+            requests of each action for itself.
 
     Raises:
         InvalidRequestError: `base_url` is no address of an API.
@@ -88,24 +82,26 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         judge: Judge | None = None,
         secrets: Collection[str] = (),
+        action_header: str = "",
     ) -> None:
         self.source = source
-        self.requests = 0
-        self.retries = 0
         self._base = checked_base_url(source, base_url)
         self._limits = limits
         self._headers = dict(headers or {})
         self._judges = [judge, default_judge(source)] if judge else [default_judge(source)]
         self._secrets = frozenset(secrets)
-        self._pacer = Pacer(limits.requests_per_second, limits.burst)
-        self._count_lock = threading.Lock()
-        self._http = httpx.Client(
-            auth=auth,
-            # A thread may wait for a connection as long as the other threads need theirs.
-            timeout=httpx.Timeout(limits.timeout, connect=limits.connect_timeout, pool=None),
-            limits=httpx.Limits(
-                max_connections=limits.concurrency, max_keepalive_connections=limits.concurrency
-            ),
+        self._action_header = action_header
+        self._stopped = threading.Event()
+        self._pacer = Pacer(limits.requests_per_second, self._sleep)
+        self._slots = threading.BoundedSemaphore(limits.concurrency)
+        self._auth = auth
+        self._own = threading.local()
+        self._clients: list[httpx.Client] = []
+        self._lock = threading.Lock()
+        is_safe = self._base.startswith("https:")
+        # Made once, since it reads every known authority; plain HTTP needs none of them.
+        self._tls = (
+            httpx.create_ssl_context() if is_safe else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
 
     def __enter__(self) -> Self:
@@ -120,8 +116,33 @@ class ApiClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """End every wait, and close the connections; any thread may call it.
+
+        A thread that waits for an answer may do so until its connection times out.
+        """
+        self._stopped.set()
+        with self._lock:
+            for client in self._clients:
+                client.close()
+
+    @property
+    def _http(self) -> httpx.Client:
+        """The thread's own client: threads that share one wait for its pool's lock instead."""
+        client: httpx.Client | None = getattr(self._own, "client", None)
+        if client is None:
+            client = self._own.client = httpx.Client(
+                auth=self._auth,
+                verify=self._tls,
+                timeout=httpx.Timeout(self._limits.timeout, connect=self._limits.connect_timeout),
+                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            )
+            with self._lock:
+                self._clients.append(client)
+        return client
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise StoppedError
 
     def get(self, url: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         """Send a GET; see `send`."""
@@ -137,10 +158,6 @@ class ApiClient:
     ) -> httpx.Response:
         """Send a POST; see `send`."""
         return self.send("POST", url, params=params, content=content, headers=headers)
-
-    def map(self, fn: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield `fn(item)` in order, `limits.concurrency` at once; see `map_in_order`."""
-        return map_in_order(fn, items, self._limits.concurrency)
 
     def send(
         self,
@@ -167,13 +184,14 @@ class ApiClient:
                 error with a `fix` has it called, once per request; if that helps, the attempts
                 begin anew.
         """
+        own = {**self._headers, **(headers or {})}
         build = partial(
-            self._http.build_request,
+            httpx.Request,
             method,
             self._base + url,
             params=params or None,
             content=content,
-            headers={**self._headers, **(headers or {})},
+            headers=own,
         )
         attempt = partial(self._attempt, build, f"{method} {url}")
         try:
@@ -182,7 +200,7 @@ class ApiClient:
             if error.fix is None or not (error.fix() or error.retryable):
                 raise
             sent = error.attempts
-        self._count(retries=1)
+        count(retries=1)
         return self._retry(attempt, lambda error: error.retryable, sent)
 
     def _retry(
@@ -195,7 +213,8 @@ class ApiClient:
             stop=stop_after_attempt(self._limits.attempts),
             retry=retry_if_exception(lambda e: isinstance(e, SourceError) and worth_it(e)),
             wait=self._pause,
-            before_sleep=lambda _: self._count(retries=1),
+            before_sleep=lambda _: count(retries=1),
+            sleep=self._sleep,
             reraise=True,
         )
         try:
@@ -213,8 +232,6 @@ class ApiClient:
         return max(backoff, asked or 0.0) + jitter
 
     def _attempt(self, build: Callable[[], httpx.Request], line: str) -> httpx.Response:
-        self._pacer.wait()
-        self._count(requests=1)
         outcome = self._exchange(build, line)
         # Raised here, where no other exception is being handled whose text or traceback could
         # show a key.
@@ -229,7 +246,7 @@ class ApiClient:
         response: httpx.Response | None = None
         try:
             request = build()
-            response = self._http.send(request)
+            response = self._paced(request)
             error = self._judge(response)
             if error is None:
                 return response
@@ -239,6 +256,21 @@ class ApiClient:
             host = httpx.URL(self._base).netloc.decode()
             error = transport_error(self.source, host, raised)
         return self._told(error, request, response, line)
+
+    def _paced(self, request: httpx.Request) -> httpx.Response:
+        """Send a request when its time has come: it is signed after that."""
+        http = self._http
+        with self._slots:
+            if self._stopped.is_set():
+                raise StoppedError
+            self._brake(request).wait(self._limits.requests_per_second, self._sleep)
+            self._pacer.wait()
+            count(requests=1)
+            return http.send(request)
+
+    def _brake(self, request: httpx.Request) -> Brake:
+        action = request.headers.get(self._action_header, "") if self._action_header else ""
+        return brake_of(request.url.netloc.decode("ascii"), action)
 
     def _judge(self, response: httpx.Response) -> SourceError | None:
         verdicts = (judge(response) for judge in self._judges)
@@ -252,6 +284,9 @@ class ApiClient:
         line: str,
     ) -> SourceError:
         """Return `error` with what the exchange tells about itself, and without its secrets."""
+        if isinstance(error, ThrottledError) and error.retryable and request is not None:
+            # One that is throttled waits by itself; the others shall not run into the same wall.
+            self._brake(request).press(error.retry_after or self._limits.backoff)
         if not error.request:
             target = request.url.raw_path.decode("ascii") if request else ""
             error.request = f"{request.method} {target}" if request else line
@@ -261,12 +296,6 @@ class ApiClient:
             error.request_id = error.request_id or next((one for one in ids if one), None)
         error.redact({*self._secrets, *_credentials(request)})
         return error
-
-    def _count(self, *, requests: int = 0, retries: int = 0) -> None:
-        with self._count_lock:
-            self.requests += requests
-            self.retries += retries
-        count(requests=requests, retries=retries)
 
 
 def _credentials(request: httpx.Request | None) -> set[str]:

@@ -1,73 +1,107 @@
-"""How fast and how much at once: a pacer that threads share, and an ordered parallel map."""
+"""How fast requests go: a pace that is never exceeded, and a brake that the vendor can press."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable
 
-from pyrate_limiter import Limiter, Rate, SingleBucketFactory, StateBucket, TokenBucket
+MARGIN = 0.015
+"""Seconds that a full second's requests are spread beyond it: as much as their way to the vendor
+may differ."""
 
-T = TypeVar("T")
-R = TypeVar("R")
+EVENNESS = 0.9
+"""How near to evenly spaced requests are, at least: what is late may be caught up by the rest."""
 
-READ_AHEAD = 2
-"""Results per thread that may wait for the consumer: one in the making, one done."""
+RECOVERY = 0.05
+"""By which share of the pace a brake is released in each second."""
+
+Sleep = Callable[[float], None]
+
+
+class StoppedError(Exception):
+    """The client was closed: nobody waits for its answers any more."""
 
 
 class Pacer:
-    """Lets threads pass at a set rate, after a burst at most."""
+    """Lets threads pass one by one, never more than a pace in any second.
 
-    def __init__(self, per_second: float, burst: int) -> None:
-        # Over 1000 seconds, since the library counts whole requests: 0.5 per second is 500.
-        rate = Rate(max(1, round(per_second * 1000)), 1_000_000, burst=burst)
-        bucket = StateBucket([rate], algorithm=TokenBucket())
-        # No leaking: a token bucket keeps no log to trim, and the leaker is a thread.
-        self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False), buffer_ms=0)
+    Args:
+        per_second: the pace; fractions are fine.
+        sleep: waits; raises to end the waiting.
+    """
+
+    def __init__(self, per_second: float, sleep: Sleep) -> None:
+        self._sleep = sleep
+        # In any window of this length go this many: a second's, or one request's where a second
+        # has less than one.
+        count = max(1, int(per_second))
+        self._window = count / per_second + MARGIN
+        self._gap = EVENNESS / per_second
+        self._passed: deque[float] = deque(maxlen=count)
         self._turn = threading.Lock()
 
     def wait(self) -> None:
         """Block until the next request may go."""
-        # One waiter at a time: the others would wake together only to find the slot taken.
         with self._turn:
-            self._limiter.try_acquire()
+            now = time.monotonic()
+            ready = now
+            if self._passed:
+                ready = max(ready, self._passed[-1] + self._gap)
+            if len(self._passed) == self._passed.maxlen:
+                ready = max(ready, self._passed[0] + self._window)
+            # No clock sleeps as short as the gap of a thousand requests a second.
+            if ready - now > 0.001:
+                self._sleep(ready - now)
+                now = time.monotonic()
+            self._passed.append(now)
 
 
-def map_in_order(
-    fn: Callable[[T], R], items: Iterable[T], threads: int
-) -> Generator[R, None, None]:
-    """Yield `fn(item)` for each item, in order, running up to `threads` at once.
+class Brake:
+    """Slows everyone who asks one thing of one host, once the vendor says that it is too much.
 
-    At most `2 * threads` items are taken ahead of the consumer. After the first error no more work
-    begins, the running work ends, and the error is raised. Closing the iterator
-    early does the same.
+    Each time it is pressed the pace is halved; then it recovers by a twentieth each second.
     """
-    failed_at: int | None = None
 
-    def run(index: int, item: T) -> R:
-        nonlocal failed_at
-        # Results are taken in order, so the error is raised before one skipped here is reached.
-        if failed_at is not None and index > failed_at:
-            raise CancelledError
-        try:
-            return fn(item)
-        except BaseException:
-            failed_at = index
-            raise
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._share = 1.0
+        self._since = 0.0
+        self._last = 0.0
 
-    waiting = enumerate(items)
-    window: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
-    try:
-        while True:
-            while len(window) < READ_AHEAD * threads and failed_at is None:
-                try:
-                    index, item = next(waiting)
-                except StopIteration:
-                    break
-                window.append(pool.submit(run, index, item))
-            if not window:
-                return
-            yield window.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    def press(self, seconds: float) -> None:
+        """Let nobody pass for some seconds, and then at half the pace."""
+        with self._lock:
+            now = time.monotonic()
+            # Answers to requests that went together press it once.
+            if now > self._until:
+                self._share = max(self._share_at(now) / 2, RECOVERY)
+            self._until = max(self._until, now + seconds)
+            self._since = self._until
+
+    def wait(self, per_second: float, sleep: Sleep) -> None:
+        """Block until a request of a source with this pace may go."""
+        if self._since == 0.0:
+            return
+        with self._lock:
+            now = time.monotonic()
+            share = self._share_at(max(now, self._until))
+            slot = max(now, self._until)
+            if share < 1:
+                slot = max(slot, self._last + 1 / (per_second * share))
+            self._last = slot
+        if slot > now:
+            sleep(slot - now)
+
+    def _share_at(self, now: float) -> float:
+        return min(1.0, self._share + RECOVERY * max(0.0, now - self._since))
+
+
+_brakes: dict[tuple[str, str], Brake] = {}
+_brakes_lock = threading.Lock()
+
+
+def brake_of(host: str, action: str) -> Brake:
+    """Return the brake that all sources of this process share for an action of a host."""
+    with _brakes_lock:
+        return _brakes.setdefault((host, action), Brake())

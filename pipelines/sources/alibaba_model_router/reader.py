@@ -65,6 +65,7 @@ class ModelRouter(ApiReader):
             limits=settings.limits,
             headers={"Accept": "application/json"},
             judge=model_router_judge(settings.name, auth),
+            action_header="x-acs-action",
             secrets=(settings.access_key_id, settings.access_key_secret, settings.security_token),
         )
 

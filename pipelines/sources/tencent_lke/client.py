@@ -62,6 +62,7 @@ class CloudApi:
                 "X-TC-Language": language,
             },
             judge=self._judge,
+            action_header="X-TC-Action",
             secrets=[secret for secret in secrets if secret],
         )
 

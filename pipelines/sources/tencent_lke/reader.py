@@ -7,7 +7,7 @@ there. The scopes of the call rows are that memory.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
@@ -98,8 +98,7 @@ class TencentLke:
             version=VERSION,
             region=settings.region,
             language=settings.language,
-            # A burst would go beyond what the vendor admits in the second that it falls in.
-            limits=replace(settings.limits, burst=1),
+            limits=settings.limits,
             secrets=secrets,
         )
         self._details = CallDetails(self._api, settings)
