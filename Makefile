@@ -39,7 +39,7 @@ format: $(READY) ## Put Python and SQL into the house style
 	$(RUN)/ruff check --fix .
 	$(RUN)/sqlfluff fix --disable-progress-bar sql
 
-bench: $(READY) ## Measure rows per second, CPU seconds and peak memory of the way from page to table
+bench: $(READY) ## Measure what a load costs against others that read the same pages
 	$(RUN)/python -m pipelines.dev.bench
 
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`

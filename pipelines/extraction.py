@@ -27,10 +27,10 @@ from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError,
 T = TypeVar("T")
 R = TypeVar("R")
 
-ROWS_AHEAD = 60_000
+ROWS_AHEAD = 25_000
 """Rows that may be read and not yet handed to dlt."""
 
-ROWS_PER_SLICE = 25_000
+ROWS_PER_SLICE = 20_000
 """A slice that holds more is cut: it is in memory as a whole, and a crash costs all of it."""
 
 WAIT = 0.05
@@ -147,7 +147,10 @@ class Extraction:
     def resources(self) -> list[DltResource]:
         """Return a resource for each table, of which the next load package is made."""
         self.package = Package(*self._budget)
-        return [resource(table, self._generator(table.name)) for table in self._connector.tables]
+        return [
+            resource(table, self._generator(table.name), deduplicated=self._is_shared)
+            for table in self._connector.tables
+        ]
 
     def close(self) -> None:
         """End every thread and every request."""
@@ -180,7 +183,12 @@ class Extraction:
         feed = self._feed(name)
         if feed is None:
             return
-        portion = Portion(feed.stream.table, self._run_id or "", self._settings.name)
+        portion = Portion(
+            feed.stream.table,
+            self._run_id or "",
+            self._settings.name,
+            deduplicated=self._is_shared,
+        )
         state = dlt.current.resource_state(name).setdefault(self._settings.name, {})
         while feed.steps and not self.package.is_full and self.error is None:
             with self._kept():

@@ -51,7 +51,7 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 
-ROWS_PER_TABLE = 20_000
+ROWS_PER_TABLE = 10_000
 """Rows handed to dlt at once: it computes the table's schema anew each time."""
 
 
@@ -153,12 +153,14 @@ class Portion:
         table: the stream's.
         run_id: the run that the ledger names.
         source_name: whose rows these are.
+        deduplicated: see `resource`.
     """
 
-    def __init__(self, table: Table, run_id: str, source_name: str) -> None:
+    def __init__(self, table: Table, run_id: str, source_name: str, *, deduplicated: bool) -> None:
         self._table = table
         self._run_id = run_id
         self._source_name = source_name
+        self._deduplicated = deduplicated
         self._tables: list[pa.Table] = []
         self._steps: list[ReadStep] = []
         self._keys: pa.Array | None = None
@@ -211,7 +213,9 @@ class Portion:
         else:
             windows = [(read.step.scope, read.step.window) for read in self._steps]
             hints = dlt.mark.make_hints(
-                write_disposition=_replacing(self._table, self._source_name, windows)
+                write_disposition=_replacing(
+                    _scope(self._table, self._source_name, windows), self._deduplicated
+                )
             )
             yield dlt.mark.with_hints(self.rows(), hints)
         lines = [read.ledger_line(self._run_id, self._source_name) for read in self._steps]
@@ -227,12 +231,27 @@ class Portion:
         yield dlt.mark.with_hints(ledger, hints, create_table_variant=True)
 
 
-def resource(table: Table, rows: Callable[[], Iterator[Any]]) -> DltResource:
-    """Return the dlt resource of a stream: its keys, columns and write disposition, and `rows`."""
+def resource(table: Table, rows: Callable[[], Iterator[Any]], *, deduplicated: bool) -> DltResource:
+    """Return the dlt resource of a stream: its keys, columns and write disposition.
+
+    Args:
+        table: the stream's.
+        rows: yields what goes into a package.
+        deduplicated: whether dlt need not look for rows that are staged twice. A portion holds each
+            row once, but a crash within dlt's load can stage a file again: so this is only for a
+            caller who aborts the package that a crash left, rather than finish it.
+    """
+    disposition: TWriteDispositionConfig = {"disposition": "merge"}
+    if deduplicated:
+        disposition = {
+            "disposition": "merge",
+            "strategy": "delete-insert",
+            "deduplicated": True,
+        }
     return dlt.resource(
         rows,
         name=table.name,
-        write_disposition={"disposition": "merge"},
+        write_disposition=disposition,
         primary_key=table.primary_key,
         columns=_columns(table),
         schema_contract=CONTRACT,
@@ -252,20 +271,22 @@ def _columns(table: Table) -> dict[str, TColumnSchema]:
     return dict(columns)
 
 
-def _replacing(
-    table: Table, source_name: str, windows: list[tuple[str, Window]]
-) -> TWriteDispositionConfig:
-    """Return the write disposition by which the windows are replaced, and nothing else.
+def _replacing(scope: str, deduplicated: bool) -> TWriteDispositionConfig:
+    """Return the write disposition by which the rows of `scope` are replaced, and no others.
 
-    The windows are spelled out, since a condition on the staged rows is refused by destinations
-    other than databases, and could not tell a window that became empty.
+    The windows are spelled out in it, since a condition on the staged rows is refused by
+    destinations other than databases, and could not tell a window that became empty.
     """
-    scope = _scope(table, source_name, windows)
     known = Container()[DestinationCapabilitiesContext].supported_merge_strategies or ()
     if "delete-insert" not in known and "cdc" in known:
         # Delta tables know the same replacement under another name.
         return {"disposition": "merge", "strategy": "cdc", "destination_scope": scope}
-    return {"disposition": "merge", "strategy": "delete-insert", "destination_scope": scope}
+    return {
+        "disposition": "merge",
+        "strategy": "delete-insert",
+        "destination_scope": scope,
+        "deduplicated": deduplicated,
+    }
 
 
 def _scope(table: Table, source_name: str, windows: list[tuple[str, Window]]) -> str:

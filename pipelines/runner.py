@@ -10,7 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import dlt
-from dlt.pipeline.exceptions import PipelineStepFailed
+import pyarrow as pa
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from pendulum import DateTime
 
 from pipelines.connectors import Source
@@ -38,6 +39,21 @@ REQUIRED_DLT_SETTINGS = {
     "load.delete_completed_jobs": True,
     "load.truncate_staging_dataset": True,
 }
+
+
+DUCKDB_SETTINGS = {
+    # Each thread holds a block for every column; two are no faster, and take 200 MB more.
+    "threads": 1,
+    # Else it keeps what it has read of the file, up to most of the machine's memory. What one
+    # package needs beyond this goes into files beside the warehouse.
+    "memory_limit": "256MB",
+    # And what it needed is given back before the next one.
+    "allocator_flush_threshold": "1MB",
+}
+
+
+# Arrow's own pool keeps for each thread what it once needed: 100 MB in a load of ten threads.
+pa.set_memory_pool(pa.system_memory_pool())
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,9 @@ def open_pipeline(source: Source, warehouse: WarehouseSettings) -> dlt.Pipeline:
     pipeline = dlt.pipeline(
         pipeline_name=f"llm_usage_{source.name}",
         pipelines_dir=str(warehouse.data_folder / "dlt"),
-        destination=dlt.destinations.duckdb(str(warehouse.path)),
+        destination=dlt.destinations.duckdb(
+            DuckDbCredentials(str(warehouse.path), global_config=DUCKDB_SETTINGS)
+        ),
         dataset_name=source.connector.dataset,
     )
     logging.getLogger("dlt").setLevel(logging.ERROR)
@@ -161,24 +179,17 @@ def _count(outcome: SourceOutcome, read: ReadStep) -> None:
 
 
 def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> None:
-    """Take the state from the warehouse where this machine has none; finish or drop leftovers.
+    """Take the state from the warehouse where this machine has none; drop what a crash left.
 
-    A package that a crash left is loaded; one that cannot be loaded is aborted, which also rewinds
-    the watermarks, so that its slices are read again.
+    A package that a crash left may be staged in part, and would be staged again: it is aborted,
+    which also rewinds the watermarks, so that its slices are read again. What of it is in the
+    tables already is replaced then.
     """
     try:
         with FILE_LOCK:
             pipeline.sync_destination()
-        if not pipeline.has_pending_data:
-            return
-        try:
-            pipeline.normalize()
-            with FILE_LOCK:
-                pipeline.load()
-        except PipelineStepFailed as error:
-            if _is_locked(error):
-                raise
-            pipeline.abort_packages()
+            while pipeline.has_pending_data:
+                pipeline.abort_packages()
     except Exception as error:
         raise _told(error, source, run) from error
 

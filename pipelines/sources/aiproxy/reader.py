@@ -41,7 +41,7 @@ from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
-ROWS_PER_TABLE = 10_000
+ROWS_PER_TABLE = 5_000
 READS = 3
 LONGEST = pendulum.duration(days=7)
 HOURS = Grid(pendulum.duration(hours=1))

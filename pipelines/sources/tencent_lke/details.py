@@ -26,7 +26,7 @@ from pipelines.streams import Pull, Reading
 from pipelines.windows import Window
 
 LARGEST_PAGE = 1000
-ROWS_PER_TABLE = 10_000
+ROWS_PER_TABLE = 5_000
 READS = 3
 
 

@@ -1,0 +1,207 @@
+"""The measurements, one function each; every one returns the rows that it adds to the table."""
+
+import json
+import statistics
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from pipelines.contracts import Fields
+from pipelines.dev.bench.processes import Took, run, serving
+from pipelines.dev.bench.server import ADMIN_KEY, END
+from pipelines.sources.aiproxy.schema import LOG
+
+HERE = Path(__file__).resolve().parent
+NOW = END.int_timestamp + 180
+"""A minute after the last row, and the settle lag."""
+
+UNPACED = 1e6
+DUCKDB_TYPES = {
+    "int": "BIGINT",
+    "money": "DECIMAL(38, 18)",
+    "text": "VARCHAR",
+    "bool": "BOOLEAN",
+    "json": "JSON",
+    "unix_ms": "BIGINT",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        what: was measured.
+        ours: our figure, in `unit`.
+        rival: the other's, where there is one.
+        figure: what is held against `must` and `aim`.
+        must: the bound; `figure` may be at most, or where `at_least`, at least that.
+        aim: what would be good.
+    """
+
+    what: str
+    ours: str
+    rival: str
+    figure: float
+    must: float
+    aim: float
+    at_least: bool = False
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the bound holds."""
+        return self.figure >= self.must if self.at_least else self.figure <= self.must
+
+
+def against_stateless(rows: int, days: int, must: float, aim: float, repeat: int) -> Figure:
+    """Compare CPU per row with a script that keeps nothing."""
+    ours: list[Took] = []
+    theirs: list[Took] = []
+    with serving(["-m", "pipelines.dev.bench.server", str(rows), str(days - 1)]) as port:
+        for _ in range(repeat):
+            ours.append(_load(port, rows, days))
+            theirs.append(_rival("stateless.py", port, rows, days, struct(LOG)))
+    return _ratio(f"CPU against a stateless script, {rows:,} rows", rows, ours, theirs, must, aim)
+
+
+def against_generic(rows: int, days: int, must: float, aim: float, repeat: int) -> Figure:
+    """Compare CPU per row with dlt's generic REST source."""
+    ours: list[Took] = []
+    theirs: list[Took] = []
+    with serving(["-m", "pipelines.dev.bench.server", str(rows), str(days - 1)]) as port:
+        for _ in range(repeat):
+            ours.append(_load(port, rows, days))
+            theirs.append(_rival("generic.py", port, rows, days))
+    return _ratio(f"CPU against dlt's rest_api, {rows:,} rows", rows, ours, theirs, must, aim)
+
+
+def pace(per_second: int, seconds: int) -> list[Figure]:
+    """Compare the rate that the vendor sees, 250 ms away, with the pace that is set."""
+    rows = per_second * seconds * 100
+    server = ["-m", "pipelines.dev.bench.server", str(rows), "6", "--latency", "0.25"]
+    with serving(server) as port:
+        _load(port, rows, 7, per_second)
+        arrivals = sorted(httpx.get(f"http://127.0.0.1:{port}/stats", timeout=10).json())
+    rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
+    most = max(sum(at <= other < at + 1 for other in arrivals) for at in arrivals)
+    share = 100 * rate / per_second
+    return [
+        Figure(
+            f"share of a pace of {per_second}/s at 250 ms, %",
+            f"{rate:.1f}/s",
+            "",
+            share,
+            92,
+            97,
+            at_least=True,
+        ),
+        Figure(
+            f"requests above {per_second} in any second",
+            f"{most} at most",
+            "",
+            max(most - per_second, 0),
+            0,
+            0,
+        ),
+    ]
+
+
+def memory(sizes: tuple[int, ...]) -> list[Figure]:
+    """Measure the peak for several sizes; it must hardly depend on them."""
+    peaks = []
+    for rows in sizes:
+        with serving(["-m", "pipelines.dev.bench.server", str(rows), "18"]) as port:
+            peaks.append(_load(port, rows, 19).peak_mb)
+    figures = [
+        Figure(f"peak memory, {rows:,} rows, MB", f"{peak:.0f}", "", peak, 500, 350)
+        for rows, peak in zip(sizes, peaks, strict=True)
+    ]
+    growth = 100 * (peaks[-1] / peaks[0] - 1)
+    between = f"{sizes[0]:,} to {sizes[-1]:,} rows"
+    return [*figures, Figure(f"growth of it, {between}, %", f"{growth:+.0f}", "", growth, 10, 5)]
+
+
+def idle_night(models: int, groups: int) -> Figure:
+    """Measure a night of all four vendors in which nothing is new."""
+    with (
+        serving(["-m", "pipelines.simulator", "--days", "2", "--rows-per-day", "480"]) as settings,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        settings["tencent_lke"]["models"] = [f"bench-model-{n}" for n in range(models)]
+        settings["aiproxy"]["groups"] = [f"bench-group-{n}" for n in range(groups)]
+        environment = _environment(folder) | {
+            f"SOURCES__{source}__{name}".upper(): (
+                value if isinstance(value, str) else json.dumps(value)
+            )
+            for source, own in settings.items()
+            for name, value in {"start": "P2D", **own}.items()
+        }
+        run(["-m", "pipelines.dev.bench.ours"], environment)
+        again = run(["-m", "pipelines.dev.bench.ours"], environment)
+    return Figure(
+        f"night with nothing new, 4 vendors, {models} models, {groups} groups, CPU s",
+        f"{again.cpu:.1f} s, {again.said['requests']} requests",
+        "",
+        again.cpu,
+        10,
+        5,
+    )
+
+
+def struct(fields: Fields) -> str:
+    """Return the DuckDB type of a row, by which the rival reads the same columns."""
+    members = (
+        f'"{name}" {DUCKDB_TYPES[kind] if isinstance(kind, str) else struct(kind)}'
+        for name, kind in fields.items()
+    )
+    return f"STRUCT({', '.join(members)})"
+
+
+def _load(port: int, rows: int, days: int, per_second: float = UNPACED) -> Took:
+    with tempfile.TemporaryDirectory() as folder:
+        environment = _environment(folder) | {
+            "SOURCES__AIPROXY__BASE_URL": f"http://127.0.0.1:{port}/api",
+            "SOURCES__AIPROXY__ADMIN_KEY": ADMIN_KEY,
+            "SOURCES__AIPROXY__START": f"P{days}D",
+            "SOURCES__AIPROXY__REQUESTS_PER_SECOND": str(per_second),
+        }
+        if per_second == UNPACED:
+            # Threads beyond the cores only wait for each other where nothing is far away.
+            environment["SOURCES__AIPROXY__CONCURRENCY"] = "4"
+        took = run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment)
+    _check(took, rows)
+    return took
+
+
+def _rival(script: str, port: int, rows: int, days: int, *more: str) -> Took:
+    url = f"http://127.0.0.1:{port}/api"
+    took = run([str(HERE / script), url, ADMIN_KEY, str(days), *more])
+    _check(took, rows)
+    return took
+
+
+def _check(took: Took, rows: int) -> None:
+    # A load reads the rows on the boundary of two slices twice, and a channel.
+    if not rows <= took.said["rows"] < rows * 1.01 + 10:
+        raise SystemExit(f"{took.said['rows']:,} rows came instead of {rows:,}")
+
+
+def _environment(folder: str) -> dict[str, str]:
+    (Path(folder) / ".dlt").mkdir()
+    return {"DLT_PROJECT_DIR": folder, "WAREHOUSE__PATH": f"{folder}/warehouse.duckdb"}
+
+
+def _ratio(
+    what: str, rows: int, ours: list[Took], theirs: list[Took], must: float, aim: float
+) -> Figure:
+    mine, other = (statistics.median(took.cpu for took in each) for each in (ours, theirs))
+    return Figure(
+        what,
+        f"{1e6 * mine / rows:.0f} us/row",
+        f"{1e6 * other / rows:.0f} us/row",
+        mine / other,
+        must,
+        aim,
+    )

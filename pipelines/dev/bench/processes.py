@@ -1,0 +1,75 @@
+"""Runs what is measured in processes of their own, and says what they took."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Took:
+    """What one process took, import included.
+
+    Attributes:
+        cpu: seconds of processor time, user and system.
+        wall: seconds.
+        peak_mb: the most memory that it held.
+        said: the line of JSON that it printed last.
+    """
+
+    cpu: float
+    wall: float
+    peak_mb: float
+    said: Any
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Took:
+    """Run a command to its end.
+
+    Raises:
+        SystemExit: it failed; what it said is the message.
+    """
+    began = time.monotonic()
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and our own files
+        [sys.executable, *command],
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stderr is not None  # noqa: S101
+        said = process.stdout.read()
+        errors = process.stderr.read()
+        # Unlike the total of all children, this is the process's own.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{errors[-2000:]}")
+    return Took(
+        cpu=usage.ru_utime + usage.ru_stime,
+        wall=time.monotonic() - began,
+        # Linux counts in kilobytes, macOS in bytes.
+        peak_mb=usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3),
+        said=json.loads(said.strip().splitlines()[-1]),
+    )
+
+
+@contextmanager
+def serving(command: Sequence[str]) -> Iterator[Any]:
+    """Run a server until the block ends; yield the line of JSON that it prints once it is up."""
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and our own files
+        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stdin is not None  # noqa: S101
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            # It ends with its standard input.
+            process.stdin.close()
