@@ -100,6 +100,9 @@ def rows_to_table(
     source: str, rows: Sequence[Row], contract: Contract, constants: Mapping[str, str | None]
 ) -> Parsed:
     """Type rows that lie apart, each the bytes of a JSON object; see `to_table`."""
+    schema = contract.schema(list(constants))
+    if not rows:
+        return Parsed(schema.empty_table(), frozenset())
     for number, row in enumerate(rows):
         # Arrow's reader does not survive a null between the rows.
         if memoryview(row)[0] != OPENING_BRACE:
@@ -110,7 +113,6 @@ def rows_to_table(
         raise _broken(source, "a row is nested too deeply") from None
     columns = list(_columns(source, read, contract, constants))
     unknown = {name for line in read.apart.values() for name in (*line.unknown, *line.hidden)}
-    schema = contract.schema(list(constants))
     return Parsed(pa.Table.from_arrays(columns, schema=schema), frozenset(unknown))
 
 

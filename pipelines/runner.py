@@ -46,7 +46,7 @@ DUCKDB_SETTINGS = {
     "threads": 1,
     # Else it keeps what it has read of the file, up to most of the machine's memory. What one
     # package needs beyond this goes into files beside the warehouse.
-    "memory_limit": "256MB",
+    "memory_limit": "160MB",
     # And what it needed is given back before the next one.
     "allocator_flush_threshold": "1MB",
 }

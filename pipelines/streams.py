@@ -9,6 +9,7 @@ vendor and lives in `loading`, `read_ahead` and `runner`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
@@ -71,12 +72,12 @@ class Table:
     at: str = ""
     derived: tuple[pa.Field, ...] = ()
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns that a reader fills."""
         return pa.schema([*self.contract.schema(self.constants), *self.derived])
 
-    @property
+    @cached_property
     def stored_schema(self) -> pa.Schema:
         """The columns of the stored table, but for dlt's own."""
         window = [] if self.write is Write.MERGE else WINDOW_COLUMNS
