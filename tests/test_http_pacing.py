@@ -57,7 +57,7 @@ def test_a_brake_lets_nobody_pass_and_recovers() -> None:
     brake, slept = Brake(), list[float]()
     brake.wait(10.0, slept.append)
     assert slept == []
-    brake.press(2.0)
+    brake.press(2.0, time.monotonic())
     brake.wait(10.0, slept.append)
     brake.wait(10.0, slept.append)
     # Two seconds as asked, and then half of ten a second, a little recovered.
@@ -67,8 +67,9 @@ def test_a_brake_lets_nobody_pass_and_recovers() -> None:
 
 def test_presses_of_requests_that_went_together_count_once() -> None:
     brake, slept = Brake(), list[float]()
+    sent_at = time.monotonic()
     for _ in range(5):
-        brake.press(1.0)
+        brake.press(1.0, sent_at)
     brake.wait(10.0, slept.append)
     brake.wait(10.0, slept.append)
     assert slept[1] - slept[0] == pytest.approx(1 / 5, abs=0.02)

@@ -1,12 +1,16 @@
 """One client per source: every request of a source goes through its `ApiClient.send`."""
 
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from weakref import WeakSet
 
 import httpx
 from tenacity import (
@@ -22,6 +26,9 @@ from pipelines.http.errors import InvalidRequestError, SourceError, ThrottledErr
 from pipelines.http.judge import Judge, default_judge, transport_error
 from pipelines.http.pacing import Brake, Pacer, StoppedError, brake_of
 from pipelines.http.traffic import count
+
+STOP_CHECK = 0.25
+"""Seconds after which a thread that waits for another one sees that all were told to stop."""
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-acs-request-id")
 
@@ -92,11 +99,16 @@ class ApiClient:
         self._secrets = frozenset(secrets)
         self._action_header = action_header
         self._stopped = threading.Event()
+        # Twice: a request waits unsigned and without a connection, so that neither goes stale; but
+        # making a connection takes its own time, so only at the wire can the pace be kept.
         self._pacer = Pacer(limits.requests_per_second, self._sleep)
+        self._wire = Pacer(limits.requests_per_second, self._sleep)
         self._slots = threading.BoundedSemaphore(limits.concurrency)
         self._auth = auth
         self._own = threading.local()
-        self._clients: list[httpx.Client] = []
+        self._clients: set[httpx.Client] = set()
+        self._busy: set[httpx.Client] = set()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
         is_safe = self._base.startswith("https:")
         # Made once, since it reads every known authority; plain HTTP needs none of them.
@@ -116,14 +128,21 @@ class ApiClient:
         self.close()
 
     def close(self) -> None:
-        """End every wait, and close the connections; any thread may call it.
+        """End every wait and every exchange, which raise `StoppedError`; any thread may call it.
 
-        A thread that waits for an answer may do so until its connection times out.
+        Only a thread that is looking up a name or making a connection goes on, until that is done
+        or `connect_timeout` is over.
         """
-        self._stopped.set()
         with self._lock:
-            for client in self._clients:
-                client.close()
+            self._stopped.set()
+            idle, sockets = self._clients - self._busy, list(self._sockets)
+        for one in sockets:
+            # Closing it would not wake a thread that reads from it, and its number might go to
+            # another file under the eyes of that thread, which closes it itself.
+            with suppress(OSError):
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+        for client in idle:
+            client.close()
 
     @property
     def _http(self) -> httpx.Client:
@@ -137,11 +156,11 @@ class ApiClient:
                 limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             )
             with self._lock:
-                self._clients.append(client)
+                self._clients.add(client)
         return client
 
     def _sleep(self, seconds: float) -> None:
-        if self._stopped.wait(seconds):
+        if self._stopped.wait(seconds) if seconds > 0 else self._stopped.is_set():
             raise StoppedError
 
     def get(self, url: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
@@ -192,6 +211,7 @@ class ApiClient:
             params=params or None,
             content=content,
             headers=own,
+            extensions={"trace": self._on_event},
         )
         attempt = partial(self._attempt, build, f"{method} {url}")
         try:
@@ -235,13 +255,13 @@ class ApiClient:
         outcome = self._exchange(build, line)
         # Raised here, where no other exception is being handled whose text or traceback could
         # show a key.
-        if isinstance(outcome, SourceError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     def _exchange(
         self, build: Callable[[], httpx.Request], line: str
-    ) -> httpx.Response | SourceError:
+    ) -> httpx.Response | SourceError | StoppedError:
         request: httpx.Request | None = None
         response: httpx.Response | None = None
         try:
@@ -255,18 +275,54 @@ class ApiClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as raised:
             host = httpx.URL(self._base).netloc.decode()
             error = transport_error(self.source, host, raised)
+        if self._stopped.is_set():
+            # What failed, failed because of that.
+            return StoppedError()
         return self._told(error, request, response, line)
 
     def _paced(self, request: httpx.Request) -> httpx.Response:
         """Send a request when its time has come: it is signed after that."""
+        while not self._slots.acquire(timeout=STOP_CHECK):
+            self._sleep(0)
+        try:
+            self._pacer.wait()
+            # Last, since it may be pressed while others wait for their turn.
+            self._brake(request).wait(self._limits.requests_per_second, self._sleep)
+            return self._sent(request)
+        finally:
+            self._slots.release()
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
         http = self._http
-        with self._slots:
+        with self._lock:
             if self._stopped.is_set():
                 raise StoppedError
-            self._brake(request).wait(self._limits.requests_per_second, self._sleep)
-            self._pacer.wait()
-            count(requests=1)
+            self._busy.add(http)
+        count(requests=1)
+        try:
             return http.send(request)
+        finally:
+            with self._lock:
+                self._busy.discard(http)
+            if self._stopped.is_set():
+                http.close()
+
+    def _on_event(self, name: str, info: Mapping[str, Any]) -> None:
+        """Take part in an exchange, as httpx's `trace` extension offers.
+
+        Raises:
+            StoppedError: at the latest moment before a connection is made or a request goes out.
+        """
+        if name == "http11.send_request_headers.started":
+            # Not the CONNECT to a proxy, which the vendor does not see.
+            if info["request"].method != b"CONNECT":
+                self._wire.wait()
+            self._sleep(0)
+        elif name.endswith(".connect_tcp.started"):
+            self._sleep(0)
+        elif name.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            with self._lock:
+                self._sockets.add(info["return_value"].get_extra_info("socket"))
 
     def _brake(self, request: httpx.Request) -> Brake:
         action = request.headers.get(self._action_header, "") if self._action_header else ""
@@ -284,9 +340,10 @@ class ApiClient:
         line: str,
     ) -> SourceError:
         """Return `error` with what the exchange tells about itself, and without its secrets."""
-        if isinstance(error, ThrottledError) and error.retryable and request is not None:
+        if isinstance(error, ThrottledError) and error.retryable and request and response:
             # One that is throttled waits by itself; the others shall not run into the same wall.
-            self._brake(request).press(error.retry_after or self._limits.backoff)
+            sent_at = time.monotonic() - response.elapsed.total_seconds()
+            self._brake(request).press(error.retry_after or self._limits.backoff, sent_at)
         if not error.request:
             target = request.url.raw_path.decode("ascii") if request else ""
             error.request = f"{request.method} {target}" if request else line
