@@ -1,16 +1,12 @@
 """One client per source: every request of a source goes through its `ApiClient.send`."""
 
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
-from weakref import WeakSet
+from typing import Self
 
 import httpx
 from tenacity import (
@@ -22,7 +18,8 @@ from tenacity import (
     wait_random,
 )
 
-from pipelines.http.errors import InvalidRequestError, SourceError, ThrottledError
+from pipelines.http.connections import Connections, checked_base_url
+from pipelines.http.errors import SourceError, ThrottledError
 from pipelines.http.judge import Judge, default_judge, transport_error
 from pipelines.http.pacing import Brake, Pacer, StoppedError, brake_of
 from pipelines.http.traffic import count
@@ -98,22 +95,15 @@ class ApiClient:
         self._judges = [judge, default_judge(source)] if judge else [default_judge(source)]
         self._secrets = frozenset(secrets)
         self._action_header = action_header
-        self._stopped = threading.Event()
-        # Twice: a request waits unsigned and without a connection, so that neither goes stale; but
-        # making a connection takes its own time, so only at the wire can the pace be kept.
         self._pacer = Pacer(limits.requests_per_second, self._sleep)
-        self._wire = Pacer(limits.requests_per_second, self._sleep)
         self._slots = threading.BoundedSemaphore(limits.concurrency)
-        self._auth = auth
-        self._own = threading.local()
-        self._clients: set[httpx.Client] = set()
-        self._busy: set[httpx.Client] = set()
-        self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._lock = threading.Lock()
-        is_safe = self._base.startswith("https:")
-        # Made once, since it reads every known authority; plain HTTP needs none of them.
-        self._tls = (
-            httpx.create_ssl_context() if is_safe else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._connections = Connections(
+            is_safe=self._base.startswith("https:"),
+            auth=auth,
+            timeout=httpx.Timeout(limits.timeout, connect=limits.connect_timeout),
+            # A request waits unsigned and without a connection, so that neither goes stale; but
+            # making a connection takes its own time, so only at the wire can the pace be kept.
+            before_sending=Pacer(limits.requests_per_second, self._sleep).wait,
         )
 
     def __enter__(self) -> Self:
@@ -133,35 +123,10 @@ class ApiClient:
         Only a thread that is looking up a name or making a connection goes on, until that is done
         or `connect_timeout` is over.
         """
-        with self._lock:
-            self._stopped.set()
-            idle, sockets = self._clients - self._busy, list(self._sockets)
-        for one in sockets:
-            # Closing it would not wake a thread that reads from it, and its number might go to
-            # another file under the eyes of that thread, which closes it itself.
-            with suppress(OSError):
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
-        for client in idle:
-            client.close()
-
-    @property
-    def _http(self) -> httpx.Client:
-        """The thread's own client: threads that share one wait for its pool's lock instead."""
-        client: httpx.Client | None = getattr(self._own, "client", None)
-        if client is None:
-            client = self._own.client = httpx.Client(
-                auth=self._auth,
-                verify=self._tls,
-                timeout=httpx.Timeout(self._limits.timeout, connect=self._limits.connect_timeout),
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            )
-            with self._lock:
-                self._clients.add(client)
-        return client
+        self._connections.close()
 
     def _sleep(self, seconds: float) -> None:
-        if self._stopped.wait(seconds) if seconds > 0 else self._stopped.is_set():
-            raise StoppedError
+        self._connections.sleep(seconds)
 
     def get(self, url: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         """Send a GET; see `send`."""
@@ -211,7 +176,6 @@ class ApiClient:
             params=params or None,
             content=content,
             headers=own,
-            extensions={"trace": self._on_event},
         )
         attempt = partial(self._attempt, build, f"{method} {url}")
         try:
@@ -275,7 +239,7 @@ class ApiClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as raised:
             host = httpx.URL(self._base).netloc.decode()
             error = transport_error(self.source, host, raised)
-        if self._stopped.is_set():
+        if self._connections.closed:
             # What failed, failed because of that.
             return StoppedError()
         return self._told(error, request, response, line)
@@ -288,41 +252,10 @@ class ApiClient:
             self._pacer.wait()
             # Last, since it may be pressed while others wait for their turn.
             self._brake(request).wait(self._limits.requests_per_second, self._sleep)
-            return self._sent(request)
+            count(requests=1)
+            return self._connections.send(request)
         finally:
             self._slots.release()
-
-    def _sent(self, request: httpx.Request) -> httpx.Response:
-        http = self._http
-        with self._lock:
-            if self._stopped.is_set():
-                raise StoppedError
-            self._busy.add(http)
-        count(requests=1)
-        try:
-            return http.send(request)
-        finally:
-            with self._lock:
-                self._busy.discard(http)
-            if self._stopped.is_set():
-                http.close()
-
-    def _on_event(self, name: str, info: Mapping[str, Any]) -> None:
-        """Take part in an exchange, as httpx's `trace` extension offers.
-
-        Raises:
-            StoppedError: at the latest moment before a connection is made or a request goes out.
-        """
-        if name == "http11.send_request_headers.started":
-            # Not the CONNECT to a proxy, which the vendor does not see.
-            if info["request"].method != b"CONNECT":
-                self._wire.wait()
-            self._sleep(0)
-        elif name.endswith(".connect_tcp.started"):
-            self._sleep(0)
-        elif name.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            with self._lock:
-                self._sockets.add(info["return_value"].get_extra_info("socket"))
 
     def _brake(self, request: httpx.Request) -> Brake:
         action = request.headers.get(self._action_header, "") if self._action_header else ""
@@ -359,27 +292,3 @@ def _credentials(request: httpx.Request | None) -> set[str]:
     """Return what a signed request proves itself with: some servers echo it."""
     value = request.headers.get("authorization", "") if request else ""
     return {value, value.partition(" ")[2]}
-
-
-def checked_base_url(source: str, base_url: str) -> str:
-    """Return `base_url` without its trailing slash.
-
-    Raises:
-        InvalidRequestError: it is not `http(s)://host[:port][/path]`.
-    """
-    try:
-        url = httpx.URL(base_url.strip())
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if (
-        url.scheme in {"http", "https"}
-        and url.host
-        and not (url.userinfo or url.query or url.fragment)
-    ):
-        return base_url.strip().rstrip("/")
-    # The value is not shown: people have pasted keys into it.
-    raise InvalidRequestError(
-        source,
-        "base_url is not an address of the form https://host/path",
-        next_step=f"Set sources.{source}.base_url in .dlt/config.toml.",
-    )
