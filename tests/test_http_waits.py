@@ -29,6 +29,9 @@ class Vendor(ThreadingHTTPServer):
         self.refusals: list[dict[str, str]] = []
         self.over = threading.Event()
 
+    def handle_error(self, *args: Any) -> None:
+        """Keep quiet about clients that went away."""
+
     def arrivals(self, action: str = "") -> list[float]:
         return sorted(at for at, asked in self.seen if asked == action)
 
