@@ -1,4 +1,4 @@
-"""The HTTP client against a real server on loopback: retries, signing, pacing, connections."""
+"""The HTTP client against a real server on loopback: retries, signing, errors, connections."""
 
 import json
 import socket
@@ -26,7 +26,6 @@ from pipelines.http import (
     NetworkError,
     PermissionDeniedError,
     SourceError,
-    StoppedError,
     ThrottledError,
     Traffic,
     VendorFaultError,
@@ -301,44 +300,6 @@ def test_a_key_that_no_header_can_hold_is_not_shown(server: Server, bad: str) ->
     assert bad not in str(raised.value) + repr(raised.value.args)
     assert raised.value.__cause__ is raised.value.__context__ is None
     assert server.world.requests == []
-
-
-def most_in_a_second(arrivals: list[float]) -> int:
-    return max(sum(at <= other < at + 1 for other in arrivals) for at in arrivals)
-
-
-@pytest.mark.parametrize("pace", [5, 20])
-def test_no_second_has_more_than_the_pace(server: Server, pace: int) -> None:
-    limits = Limits(requests_per_second=pace, concurrency=8)
-    with client(server, limits) as api, ThreadPoolExecutor(8) as pool:
-        list(pool.map(api.get, ["/rows"] * (2 * pace + 2)))
-    arrivals = [request.at for request in server.world.requests]
-    assert most_in_a_second(arrivals) <= pace
-    # And it is near to it: the last one comes soon after the second second has begun.
-    assert max(arrivals) - min(arrivals) < 2.6
-
-
-def test_a_throttled_request_slows_everyone_at_that_host(server: Server) -> None:
-    server.world.faults = [Fault("status", status=429, headers={"Retry-After": "0.7"})]
-    with client(server) as one, client(server) as other:
-        one.get("/rows")
-        began = time.monotonic()
-        throttled, again = server.world.requests[:2]
-        assert again.at - throttled.at >= 0.7
-        list(map(other.get, ["/rows"] * 20))
-    # At half of 500 a second or less, where a full pace takes no time to speak of.
-    assert time.monotonic() - began >= 20 / 500
-
-
-def test_closing_ends_every_wait(server: Server) -> None:
-    api = ApiClient("acme", server.url, limits=Limits(requests_per_second=0.1))
-    api.get("/rows")
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(api.get, "/rows")
-        time.sleep(0.1)
-        api.close()
-        with pytest.raises(StoppedError):
-            waiting.result(1)
 
 
 def test_retries_keep_the_pace_too(server: Server) -> None:

@@ -1,5 +1,7 @@
 """Errors as a person reads them, redaction, and the generic reading of a response."""
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
@@ -13,6 +15,7 @@ from pipelines.http import (
     ThrottledError,
     VendorFaultError,
     default_judge,
+    http_date,
     redact,
     retry_after,
 )
@@ -104,6 +107,17 @@ def test_a_retry_date_counts_from_the_vendors_clock() -> None:
     assert retry_after(httpx.Response(503, headers=headers)) == 5.0
 
 
+@pytest.mark.parametrize("zone", ["GMT", "", "-0000", "+0000"])
+def test_a_date_without_a_zone_is_in_gmt(zone: str) -> None:
+    told = http_date(f"Sun, 01 Mar 2015 23:59:58 {zone}".strip())
+    assert told == datetime(2015, 3, 1, 23, 59, 58, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "Sun, 99 Mar 2015 23:59:58 GMT"])
+def test_what_is_no_date_tells_nothing(text: str) -> None:
+    assert http_date(text) is None
+
+
 def test_a_past_retry_date_means_now() -> None:
     headers = {"retry-after": "Mon, 02 Mar 2015 00:00:03 GMT"}
     assert retry_after(httpx.Response(503, headers=headers)) == 0.0
@@ -130,6 +144,19 @@ def test_throttling_carries_the_wait() -> None:
 )
 def test_redact(text: str, safe: str) -> None:
     assert redact(text, ["example/1+2 =", ""]) == safe
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "safe"),
+    [
+        ("x", "the exchange with x: X", "the exchange with ***: ***"),
+        ("abc", "abcd, 'abc', abc_d", "abcd, '***', abc_d"),
+        ("a+b", "xa+b a%2Bb", "xa+b ***"),
+        ("abcd", "xabcdx", "x***x"),
+    ],
+)
+def test_a_short_secret_is_masked_only_as_a_word(secret: str, text: str, safe: str) -> None:
+    assert redact(text, [secret]) == safe
 
 
 def test_a_secret_that_begins_another_leaves_no_rest() -> None:

@@ -57,7 +57,7 @@ def test_a_brake_lets_nobody_pass_and_recovers() -> None:
     brake, slept = Brake(), list[float]()
     brake.wait(10.0, slept.append)
     assert slept == []
-    brake.press(2.0)
+    brake.press(2.0, time.monotonic())
     brake.wait(10.0, slept.append)
     brake.wait(10.0, slept.append)
     # Two seconds as asked, and then half of ten a second, a little recovered.
@@ -67,11 +67,37 @@ def test_a_brake_lets_nobody_pass_and_recovers() -> None:
 
 def test_presses_of_requests_that_went_together_count_once() -> None:
     brake, slept = Brake(), list[float]()
+    sent_at = time.monotonic()
     for _ in range(5):
-        brake.press(1.0)
+        brake.press(1.0, sent_at)
     brake.wait(10.0, slept.append)
     brake.wait(10.0, slept.append)
     assert slept[1] - slept[0] == pytest.approx(1 / 5, abs=0.02)
+
+
+def test_a_request_from_before_the_pace_was_halved_does_not_halve_it_again() -> None:
+    brake, slept = Brake(), list[float]()
+    sent_at = time.monotonic()
+    brake.press(0.01, sent_at)
+    time.sleep(0.02)
+    brake.press(0.0, sent_at)
+    brake.wait(10.0, slept.append)
+    brake.wait(10.0, slept.append)
+    assert slept[-1] == pytest.approx(1 / 5, abs=0.02)
+
+
+def test_who_waits_when_the_brake_is_pressed_again_waits_on() -> None:
+    brake, slept = Brake(), list[float]()
+    brake.press(0.0, time.monotonic())
+    brake.wait(10.0, slept.append)
+
+    def pressed(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            brake.press(3.0, time.monotonic())
+
+    brake.wait(10.0, pressed)
+    assert slept[0] < 1 and slept[1] == pytest.approx(3.0, abs=0.1)
 
 
 def test_the_process_ends_at_once_and_in_silence() -> None:

@@ -82,6 +82,22 @@ def test_an_unreadable_value_names_its_setting(
     assert f"[sources.aiproxy] {name}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("pace", "given", "concurrency"),
+    [("0.5", {}, 4), ("17.5", {}, 18), ("500", {}, 32), ("500", {"concurrency": "2"}, 2)],
+)
+def test_as_many_requests_at_once_as_the_pace_has_in_a_second(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pace: str,
+    given: dict[str, str],
+    concurrency: int,
+) -> None:
+    found = aiproxy(monkeypatch, requests_per_second=pace, **given)
+    assert found
+    assert found.limits.concurrency == concurrency
+
+
 def test_half_a_source_names_the_other_half(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__AIPROXY__BASE_URL", "http://127.0.0.1/api")
     with pytest.raises(UsageError) as caught:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,15 @@ def test_every_attempt_has_a_nonce_of_its_own(router: Personality) -> None:
         ask(router)
     nonces = {one.headers["x-acs-signature-nonce"] for one in router.world.requests[first:]}
     assert len(nonces) == 3
+
+
+@pytest.mark.parametrize("zone", [" GMT", ""])
+def test_the_clock_follows_a_date_header(zone: str) -> None:
+    request = httpx.Request(
+        "GET", "https://x.example/", headers={"x-acs-date": "2025-09-28T15:49:59Z"}
+    )
+    headers = {"date": f"Sun, 28 Sep 2025 15:59:59{zone}"}
+    ahead = Acs3("test-id", "test-key").follow_clock(
+        httpx.Response(200, headers=headers, request=request)
+    )
+    assert ahead == timedelta(minutes=10)

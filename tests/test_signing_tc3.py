@@ -66,7 +66,12 @@ def test_the_scope_names_the_utc_day(timestamp: int, day: str) -> None:
 
 @pytest.mark.parametrize(
     ("date", "offset"),
-    [("Sun, 28 Sep 2025 15:59:59 GMT", 1099.0), ("soon", None), ("", None)],
+    [
+        ("Sun, 28 Sep 2025 15:59:59 GMT", 1099.0),
+        ("Sun, 28 Sep 2025 15:59:59", 1099.0),
+        ("soon", None),
+        ("", None),
+    ],
 )
 def test_the_clock_follows_a_date_header(date: str, offset: float | None) -> None:
     auth = Tc3Auth("test-id-example", "test-key-example", "lke", clock=lambda: 1759074100.0)

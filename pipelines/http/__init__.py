@@ -12,7 +12,7 @@ from pipelines.http.errors import (
     VendorFaultError,
     redact,
 )
-from pipelines.http.judge import Judge, default_judge, retry_after
+from pipelines.http.judge import Judge, default_judge, http_date, retry_after
 from pipelines.http.pacing import StoppedError
 from pipelines.http.traffic import Traffic, counting
 
@@ -32,6 +32,7 @@ __all__ = [
     "VendorFaultError",
     "counting",
     "default_judge",
+    "http_date",
     "redact",
     "retry_after",
 ]

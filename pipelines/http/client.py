@@ -1,7 +1,7 @@
 """One client per source: every request of a source goes through its `ApiClient.send`."""
 
-import ssl
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,14 @@ from tenacity import (
     wait_random,
 )
 
-from pipelines.http.errors import InvalidRequestError, SourceError, ThrottledError
+from pipelines.http.connections import Connections, checked_base_url
+from pipelines.http.errors import SourceError, ThrottledError
 from pipelines.http.judge import Judge, default_judge, transport_error
 from pipelines.http.pacing import Brake, Pacer, StoppedError, brake_of
 from pipelines.http.traffic import count
+
+STOP_CHECK = 0.25
+"""Seconds after which a thread that waits for another one sees that all were told to stop."""
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-acs-request-id")
 
@@ -91,17 +95,15 @@ class ApiClient:
         self._judges = [judge, default_judge(source)] if judge else [default_judge(source)]
         self._secrets = frozenset(secrets)
         self._action_header = action_header
-        self._stopped = threading.Event()
         self._pacer = Pacer(limits.requests_per_second, self._sleep)
         self._slots = threading.BoundedSemaphore(limits.concurrency)
-        self._auth = auth
-        self._own = threading.local()
-        self._clients: list[httpx.Client] = []
-        self._lock = threading.Lock()
-        is_safe = self._base.startswith("https:")
-        # Made once, since it reads every known authority; plain HTTP needs none of them.
-        self._tls = (
-            httpx.create_ssl_context() if is_safe else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._connections = Connections(
+            is_safe=self._base.startswith("https:"),
+            auth=auth,
+            timeout=httpx.Timeout(limits.timeout, connect=limits.connect_timeout),
+            # A request waits unsigned and without a connection, so that neither goes stale; but
+            # making a connection takes its own time, so only at the wire can the pace be kept.
+            before_sending=Pacer(limits.requests_per_second, self._sleep).wait,
         )
 
     def __enter__(self) -> Self:
@@ -116,33 +118,15 @@ class ApiClient:
         self.close()
 
     def close(self) -> None:
-        """End every wait, and close the connections; any thread may call it.
+        """End every wait and every exchange, which raise `StoppedError`; any thread may call it.
 
-        A thread that waits for an answer may do so until its connection times out.
+        Only a thread that is looking up a name or making a connection goes on, until that is done
+        or `connect_timeout` is over.
         """
-        self._stopped.set()
-        with self._lock:
-            for client in self._clients:
-                client.close()
-
-    @property
-    def _http(self) -> httpx.Client:
-        """The thread's own client: threads that share one wait for its pool's lock instead."""
-        client: httpx.Client | None = getattr(self._own, "client", None)
-        if client is None:
-            client = self._own.client = httpx.Client(
-                auth=self._auth,
-                verify=self._tls,
-                timeout=httpx.Timeout(self._limits.timeout, connect=self._limits.connect_timeout),
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            )
-            with self._lock:
-                self._clients.append(client)
-        return client
+        self._connections.close()
 
     def _sleep(self, seconds: float) -> None:
-        if self._stopped.wait(seconds):
-            raise StoppedError
+        self._connections.sleep(seconds)
 
     def get(self, url: str, params: Mapping[str, str | int] | None = None) -> httpx.Response:
         """Send a GET; see `send`."""
@@ -235,13 +219,13 @@ class ApiClient:
         outcome = self._exchange(build, line)
         # Raised here, where no other exception is being handled whose text or traceback could
         # show a key.
-        if isinstance(outcome, SourceError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     def _exchange(
         self, build: Callable[[], httpx.Request], line: str
-    ) -> httpx.Response | SourceError:
+    ) -> httpx.Response | SourceError | StoppedError:
         request: httpx.Request | None = None
         response: httpx.Response | None = None
         try:
@@ -255,18 +239,23 @@ class ApiClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as raised:
             host = httpx.URL(self._base).netloc.decode()
             error = transport_error(self.source, host, raised)
+        if self._connections.closed:
+            # What failed, failed because of that.
+            return StoppedError()
         return self._told(error, request, response, line)
 
     def _paced(self, request: httpx.Request) -> httpx.Response:
         """Send a request when its time has come: it is signed after that."""
-        http = self._http
-        with self._slots:
-            if self._stopped.is_set():
-                raise StoppedError
-            self._brake(request).wait(self._limits.requests_per_second, self._sleep)
+        while not self._slots.acquire(timeout=STOP_CHECK):
+            self._sleep(0)
+        try:
             self._pacer.wait()
+            # Last, since it may be pressed while others wait for their turn.
+            self._brake(request).wait(self._limits.requests_per_second, self._sleep)
             count(requests=1)
-            return http.send(request)
+            return self._connections.send(request)
+        finally:
+            self._slots.release()
 
     def _brake(self, request: httpx.Request) -> Brake:
         action = request.headers.get(self._action_header, "") if self._action_header else ""
@@ -284,9 +273,10 @@ class ApiClient:
         line: str,
     ) -> SourceError:
         """Return `error` with what the exchange tells about itself, and without its secrets."""
-        if isinstance(error, ThrottledError) and error.retryable and request is not None:
+        if isinstance(error, ThrottledError) and error.retryable and request and response:
             # One that is throttled waits by itself; the others shall not run into the same wall.
-            self._brake(request).press(error.retry_after or self._limits.backoff)
+            sent_at = time.monotonic() - response.elapsed.total_seconds()
+            self._brake(request).press(error.retry_after or self._limits.backoff, sent_at)
         if not error.request:
             target = request.url.raw_path.decode("ascii") if request else ""
             error.request = f"{request.method} {target}" if request else line
@@ -302,27 +292,3 @@ def _credentials(request: httpx.Request | None) -> set[str]:
     """Return what a signed request proves itself with: some servers echo it."""
     value = request.headers.get("authorization", "") if request else ""
     return {value, value.partition(" ")[2]}
-
-
-def checked_base_url(source: str, base_url: str) -> str:
-    """Return `base_url` without its trailing slash.
-
-    Raises:
-        InvalidRequestError: it is not `http(s)://host[:port][/path]`.
-    """
-    try:
-        url = httpx.URL(base_url.strip())
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if (
-        url.scheme in {"http", "https"}
-        and url.host
-        and not (url.userinfo or url.query or url.fragment)
-    ):
-        return base_url.strip().rstrip("/")
-    # The value is not shown: people have pasted keys into it.
-    raise InvalidRequestError(
-        source,
-        "base_url is not an address of the form https://host/path",
-        next_step=f"Set sources.{source}.base_url in .dlt/config.toml.",
-    )

@@ -9,6 +9,8 @@ from urllib.parse import quote_plus
 MASK = "***"
 QUOTE_LENGTH = 200
 LINE_LENGTH = 300
+SHORT = 4
+"""Characters: a secret of fewer is no secret, but may be in a test's or a first try's settings."""
 
 _SECRET_PARAMETER = re.compile(
     r"(?<![\w-])((?:api_?key|key|access_token|token|signature|secret|password)=)[^&\s\"'<>#,;]+",
@@ -143,15 +145,21 @@ class NetworkError(SourceError):
 def redact(text: str, secrets: Collection[str]) -> str:
     """Return `text` with `***` for each secret and for each query parameter that holds one.
 
-    A secret is found as it is, percent-encoded, and escaped as in JSON, in either case of letters.
+    A secret is found as it is, percent-encoded, and escaped as in JSON, in either case of letters;
+    one of less than four characters only where it is a word of its own.
     """
     forms = {form for secret in secrets for form in _forms(secret) if form}
     if forms:
         # The longest first, so that a secret which begins with another one leaves no rest.
         ordered = sorted(forms, key=len, reverse=True)
-        pattern = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE)
+        pattern = re.compile("|".join(map(_pattern, ordered)), re.IGNORECASE)
         text = pattern.sub(MASK, text)
     return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", text)
+
+
+def _pattern(form: str) -> str:
+    # Ordinary words hold so short a one by chance.
+    return rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < SHORT else re.escape(form)
 
 
 def _forms(secret: str) -> set[str]:

@@ -97,10 +97,10 @@ def retry_after(response: httpx.Response) -> float | None:
     seconds = _number(value)
     if seconds is not None:
         return _bounded(seconds)
-    until = _date(value)
+    until = http_date(value)
     if until is None:
         return None
-    now = _date(response.headers.get("date", "")) or datetime.now(UTC)
+    now = http_date(response.headers.get("date", "")) or datetime.now(UTC)
     return _bounded((until - now).total_seconds())
 
 
@@ -112,10 +112,14 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Return the instant that a header such as `Date` tells; None where it tells none.
+
+    HTTP has its dates in GMT, so one that names no zone, or an unknown one (`-0000`), is in it.
+    """
     try:
         value = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 

@@ -1,5 +1,6 @@
 """How fast requests go: a pace that is never exceeded, and a brake that the vendor can press."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -59,42 +60,53 @@ class Pacer:
 class Brake:
     """Slows everyone who asks one thing of one host, once the vendor says that it is too much.
 
-    Each time it is pressed the pace is halved; then it recovers by a twentieth each second.
+    Pressed, it stops them all for a while, and halves the pace of each; from then on the pace
+    recovers by a twentieth of itself in every second, until it is pressed again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._presses = 0
         self._until = 0.0
         self._share = 1.0
-        self._since = 0.0
+        self._halved_at = -math.inf
         self._last = 0.0
 
-    def press(self, seconds: float) -> None:
-        """Let nobody pass for some seconds, and then at half the pace."""
+    def press(self, seconds: float, sent_at: float) -> None:
+        """Let nobody pass for some seconds, and then at half the pace.
+
+        Args:
+            seconds: as long as the vendor asks.
+            sent_at: when the request was sent that it refused, by the monotonic clock. The pace is
+                halved by requests that were sent at the pace of now, not by those from before.
+        """
         with self._lock:
             now = time.monotonic()
-            # Answers to requests that went together press it once.
-            if now > self._until:
+            if sent_at > self._halved_at:
                 self._share = max(self._share_at(now) / 2, RECOVERY)
+                self._halved_at = now
             self._until = max(self._until, now + seconds)
-            self._since = self._until
+            self._presses += 1
+            self._last = 0.0
 
     def wait(self, per_second: float, sleep: Sleep) -> None:
         """Block until a request of a source with this pace may go."""
-        if self._since == 0.0:
-            return
-        with self._lock:
-            now = time.monotonic()
-            share = self._share_at(max(now, self._until))
-            slot = max(now, self._until)
-            if share < 1:
-                slot = max(slot, self._last + 1 / (per_second * share))
-            self._last = slot
-        if slot > now:
-            sleep(slot - now)
+        presses = 0
+        # Again, where the brake was pressed meanwhile: what was waited for no longer counts.
+        while presses != self._presses:
+            with self._lock:
+                presses = self._presses
+                now = time.monotonic()
+                slot = max(now, self._until)
+                share = self._share_at(slot)
+                if share < 1:
+                    slot = max(slot, self._last + 1 / (per_second * share))
+                    self._last = slot
+            if slot > now:
+                sleep(slot - now)
 
     def _share_at(self, now: float) -> float:
-        return min(1.0, self._share + RECOVERY * max(0.0, now - self._since))
+        return min(1.0, self._share + RECOVERY * max(0.0, now - self._until))
 
 
 _brakes: dict[tuple[str, str], Brake] = {}

@@ -9,12 +9,13 @@ import hashlib
 import hmac
 from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 import pendulum
+
+from pipelines.http import http_date
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 API_VERSION = "20240611"
@@ -102,11 +103,10 @@ class Acs3(httpx.Auth):
             How far the server's clock was ahead of the date that the request was signed with; zero
             where the response does not say.
         """
-        try:
-            there = parsedate_to_datetime(response.headers["date"])
-            signed = datetime.fromisoformat(response.request.headers["x-acs-date"])
-        except (KeyError, ValueError):
+        there = http_date(response.headers.get("date", ""))
+        if there is None:
             return timedelta()
+        signed = datetime.fromisoformat(response.request.headers["x-acs-date"])
         # Threads may have signed with the old offset: each asks about its own request.
         self._offset = there - pendulum.now("UTC")
         return there - signed

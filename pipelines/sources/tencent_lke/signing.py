@@ -10,9 +10,10 @@ import hmac
 import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
+
+from pipelines.http import http_date
 
 ALGORITHM = "TC3-HMAC-SHA256"
 SIGNED_HEADERS = "content-type;host"
@@ -67,9 +68,8 @@ class Tc3Auth(httpx.Auth):
         Returns:
             How many seconds it is ahead of the local clock; None where the header does not say.
         """
-        try:
-            theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-        except ValueError:
+        theirs = http_date(response.headers.get("Date", ""))
+        if theirs is None:
             return None
         self._offset = theirs.timestamp() - self._clock()
         return self._offset
