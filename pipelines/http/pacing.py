@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-MARGIN = 0.015
+MARGIN = 0.025
 """Seconds that a full second's requests are spread beyond it: as much as their way to the vendor
 may differ."""
 
