@@ -279,8 +279,9 @@ class Extraction:
         except TooManyRowsError as error:
             self._cut(feed, step, job, error.rows)
             return None
-        except BaseException:
+        except Exception as error:
             self.failed_step = step
+            error.add_note(f"[{step}]")
             raise
 
     def _cut(self, feed: _Feed, step: Step, job: Job[ReadStep], rows: int) -> None:
