@@ -191,16 +191,18 @@ class Extraction:
         )
         state = dlt.current.resource_state(name).setdefault(self._settings.name, {})
         while feed.steps and not self.package.is_full and self.error is None:
+            read = None
             with self._kept():
                 read = self._next(feed)
-                if read is None:
-                    yield None
-                    continue
-                self._move_mark(state, read)
-                self.package.add(read)
-                portion.add(read)
-                if portion.is_large:
-                    yield portion.rows()
+            if read is None:
+                yield None
+                continue
+            # What goes wrong from here on ends the package, with the marks that it would move.
+            portion.add(read)
+            self.package.add(read)
+            self._move_mark(state, read)
+            if portion.is_large:
+                yield portion.rows()
         yield from portion.items()
 
     @property

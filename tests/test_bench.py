@@ -11,16 +11,7 @@ from pipelines.dev.bench.measures import Figure, struct
 
 def test_a_ratio_is_measured_and_written(tmp_path: Path) -> None:
     (tmp_path / ".dlt").mkdir()
-    command = [
-        "-m",
-        "pipelines.dev.bench",
-        "--only",
-        "stateless",
-        "--rows",
-        "2000",
-        "--repeat",
-        "1",
-    ]
+    options = ["--only", "stateless", "--rows", "2000", "--repeat", "1"]
     environment = {**os.environ, "DLT_PROJECT_DIR": str(tmp_path), "COLUMNS": "200"}
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.dev.bench", *options],
