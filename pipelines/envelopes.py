@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pipelines.http import BadResponseError
-from pipelines.lines import mended
+from pipelines.pages import mended
 
 NOTHING = msgspec.Raw(b"null")
 

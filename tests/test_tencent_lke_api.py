@@ -144,7 +144,7 @@ def answers(lke: Personality, **row: Any) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"CallTime": INSIDE}, "CallTime should be unix_s_text and is a number"),
+        ({"CallTime": INSIDE}, "CallTime should be unix_s_text and is an integer"),
         ({"CallTime": str(INSIDE), "SearchUsage": 0.5}, "SearchUsage should be int"),
         ({"CallTime": "2026-11-20"}, "2026-11-20"),
         ({"CallTime": str(INSIDE - 1)}, "from outside the window"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from pipelines.contracts import Fields
 from pipelines.dev.bench.processes import Took, run, serving
 from pipelines.dev.bench.server import ADMIN_KEY, END
+from pipelines.pages import Fields
 from pipelines.sources.aiproxy.schema import LOG
 
 HERE = Path(__file__).resolve().parent

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pipelines.envelopes import members
 from pipelines.http import BadResponseError
-from pipelines.lines import joined
+from pipelines.pages import joined
 from pipelines.sources.aiproxy.envelope import dashboard_points
 from pipelines.windows import Window
 

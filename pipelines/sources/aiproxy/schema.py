@@ -135,7 +135,7 @@ and model (core/model/summary.go)."""
 def logs_contract(keep: frozenset[str]) -> Contract:
     """Return the shape of a log row, with the private fields of `keep` only."""
     return Contract(
-        rows="$.data.logs",
+        rows=("data", "logs"),
         fields=LOG,
         required=("id", "created_at", "request_at", "model"),
         # Both are reserved words of SQL.
@@ -147,7 +147,7 @@ def logs_contract(keep: frozenset[str]) -> Contract:
 
 
 CHANNELS = Contract(
-    rows="$.data",
+    rows=("data",),
     fields=CHANNEL,
     required=("id",),
     renamed={"base_url": "host"},
@@ -155,7 +155,7 @@ CHANNELS = Contract(
 )
 
 DASHBOARD = Contract(
-    rows="$.rows",
+    rows=("rows",),
     fields=TOTAL,
     required=("bucket_start", "request_count"),
     # A type of SQL.

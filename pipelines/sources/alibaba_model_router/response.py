@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from pipelines.envelopes import NOTHING, decoded
+from pipelines.envelopes import NOTHING, decoded, members
 from pipelines.http import BadResponseError
-from pipelines.lines import joined, without_private
-from pipelines.pages import Contract
+from pipelines.pages import Contract, spelled
+from pipelines.pages.exact import mismatch
 
 ROW_NAMES = ("list", "rows", "items")
 """Where `data` may hold the rows: the vendor's documents and its answers differ."""
@@ -68,18 +68,20 @@ def read_page(source: str, body: bytes, contract: Contract, key: str | None) -> 
     data = decoded(source, decoded(source, body, Envelope).data, _Data)
     rows = []
     for raw in data.as_list or data.as_rows or data.as_items or ():
+        if bytes(raw)[:1] != b"{":
+            raise BadResponseError(source, "a row of the answer is no object")
         try:
-            members = without_private(raw, contract)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BadResponseError(source, f"a row is no object: {error}") from None
-        line = joined(members)
-        rows.append((members.get(key, b"null") if key else line, line))
+            row = spelled(raw, contract, _snake)
+            rows.append((bytes(members(source, row)[key]) if key else row, row))
+        except RecursionError:
+            raise BadResponseError(source, "the answer is nested too deeply") from None
+        except KeyError:
+            raise mismatch(source, [f"{key} is missing in a row"]) from None
     return Page(rows, whole_number(data.total))
 
 
 @lru_cache(maxsize=1024)
-def spelled(name: str) -> str:
-    """Return a field's name in snake_case, in which the contracts have it."""
+def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

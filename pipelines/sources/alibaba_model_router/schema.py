@@ -8,7 +8,6 @@ set; keys, phone numbers and addresses under any setting.
 from functools import partial
 
 from pipelines.pages import Contract, Fields
-from pipelines.sources.alibaba_model_router.response import spelled
 from pipelines.streams import Table, Write
 
 BODIES = frozenset({"request_body", "response_body"})
@@ -154,7 +153,7 @@ API_KEY: Fields = {
 
 
 # The vendor has the rows in one of several places, from which `response.read_page` takes them.
-_contract = partial(Contract, rows="", spell=spelled)
+_contract = partial(Contract, ("data",))
 
 
 def logs_contract(*, keep_bodies: bool) -> Contract:

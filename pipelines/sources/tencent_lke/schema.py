@@ -17,14 +17,18 @@ def _snake(name: str) -> str:
 
 
 def _contract(
-    rows: str, fields: Mapping[str, str], required: tuple[str, ...] = (), *, complete: bool = True
+    rows: tuple[str, ...],
+    fields: Mapping[str, str],
+    required: tuple[str, ...] = (),
+    *,
+    complete: bool = True,
 ) -> Contract:
     renamed = {name: _snake(name) for name in fields}
     return Contract(rows, fields, required, renamed, complete=complete)
 
 
 CALL_DETAILS = _contract(
-    "$.Response.List",
+    ("Response", "List"),
     {
         # An id of what belongs together: rows of one dialogue turn share it.
         "Id": "text",
@@ -45,7 +49,7 @@ CALL_DETAILS = _contract(
 )
 
 TOKEN_USAGE = _contract(
-    "$.rows",
+    ("rows",),
     {
         # Ours: what was asked for. The vendor's answer does not repeat it.
         "AskedModel": "text",
@@ -67,7 +71,7 @@ TOKEN_USAGE = _contract(
 )
 
 MODELS = _contract(
-    "$.Response.List",
+    ("Response", "List"),
     {
         "ModelName": "text",
         "AliasName": "text",
@@ -84,7 +88,7 @@ MODELS = _contract(
 )
 
 APPS = _contract(
-    "$.Response.List",
+    ("Response", "List"),
     {
         "AppBizId": "text",
         "Name": "text",

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pipelines.envelopes import members
-from pipelines.lines import joined
+from pipelines.pages import joined
 from pipelines.sources.tencent_lke.client import CloudApi
 from pipelines.sources.tencent_lke.envelope import read_response
 from pipelines.sources.tencent_lke.schema import TOKEN_USAGE_TABLE

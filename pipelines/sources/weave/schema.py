@@ -88,7 +88,7 @@ class Buckets:
             fields |= metric.fields()
         sums = [f"sum_{m.name}" for m in self.metrics if m.name in (*TOKENS, *COUNTS)]
         return Contract(
-            rows=f"$.{self.name}",
+            rows=(self.name,),
             fields=fields,
             required=("bucket_start", "bucket_count", *(one for one in sums if one in fields)),
             # The one is a type of SQL and the other a function.

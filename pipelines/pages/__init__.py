@@ -1,0 +1,27 @@
+"""From a vendor's page bytes to typed Arrow tables.
+
+`contract` says what a row is, `body` opens JSON one level at a time, `typed` makes the table: by
+Arrow's reader (`reading`), of rows taken apart where they must be (`apart`, `secret_names`), or
+value by value where that reader refuses (`exact`); `instants` has the calendar.
+"""
+
+from pipelines.pages.apart import spelled
+from pipelines.pages.body import joined, member, mended, opened, raw_rows
+from pipelines.pages.contract import MONEY, UTC_MICROS, Contract, Fields
+from pipelines.pages.typed import Parsed, rows_to_table, to_table
+
+__all__ = [
+    "MONEY",
+    "UTC_MICROS",
+    "Contract",
+    "Fields",
+    "Parsed",
+    "joined",
+    "member",
+    "mended",
+    "opened",
+    "raw_rows",
+    "rows_to_table",
+    "spelled",
+    "to_table",
+]
