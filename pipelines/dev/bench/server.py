@@ -22,6 +22,16 @@ END = pendulum.datetime(2026, 11, 20)
 
 DAY_MS = 86_400_000
 VARIETY = 2000
+FILLED = {
+    "id": b"%d",
+    "created_at": b"%d",
+    "request_at": b"%d",
+    # Text that never repeats, as real ids do not: repeats would be written and sorted for less.
+    "request_id": b'"%d"',
+    "upstream_id": b'"example-%x"',
+}
+"""What differs in each row of one shape, and how it is written."""
+
 HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 ADMIN_KEY = "bench-example-key"
 
@@ -54,7 +64,13 @@ class Rows:
 
     def _row(self, number: int) -> bytes:
         created = self._created(number)
-        values = {"id": number + 1, "created_at": created, "request_at": created - 900}
+        values = {
+            "id": number + 1,
+            "created_at": created,
+            "request_at": created - 900,
+            "request_id": created * 1000 + number % 1000,
+            "upstream_id": number,
+        }
         template, names = self._shapes[number % len(self._shapes)]
         return template % tuple(values[name] for name in names)
 
@@ -67,10 +83,10 @@ def _shapes() -> list[tuple[bytes, list[str]]]:
 
 def _shape(row: dict[str, object]) -> tuple[bytes, list[str]]:
     """Return a row as a template, and the names of what it is filled with, in order."""
-    names = [name for name in row if name in ("id", "created_at", "request_at")]
+    names = [name for name in row if name in FILLED]
     marked = orjson.dumps({**row, **{name: f"<{name}>" for name in names}}).replace(b"%", b"%%")
     for name in names:
-        marked = marked.replace(f'"<{name}>"'.encode(), b"%d")
+        marked = marked.replace(f'"<{name}>"'.encode(), FILLED[name])
     return marked, names
 
 
@@ -91,7 +107,7 @@ class Gateway:
                 if self._latency:
                     await asyncio.sleep(self._latency)
                 writer.write(HEAD % (status, len(body)) + body)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             writer.close()
 
     def _answer(self, head: bytes) -> tuple[int, bytes]:
@@ -99,7 +115,7 @@ class Gateway:
         if path == "/stats":
             arrivals, self._arrivals = self._arrivals, []
             return 200, json.dumps(arrivals).encode()
-        self._arrivals.append(time.time())
+        self._arrivals.append(time.monotonic())
         if ADMIN_KEY.encode() not in head:
             return 401, b'{"message":"unauthorized","success":false}'
         if path == "/api/logs/search":
