@@ -1,8 +1,13 @@
 """What every test finds as a new process would."""
 
+import hypothesis
 import pytest
 
 from pipelines.http import pacing
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
