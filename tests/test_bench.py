@@ -6,7 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.dev.bench.measures import Figure, struct
+import orjson
+import pytest
+
+from pipelines.dev.bench.measures import STORED, Figure, most_in_a_second, struct
+from pipelines.dev.bench.processes import run
+from pipelines.dev.bench.server import DAY_MS, END, Rows
+
+END_MS = END.int_timestamp * 1000
 
 
 def test_a_ratio_is_measured_and_written(tmp_path: Path) -> None:
@@ -35,3 +42,49 @@ def test_the_rival_reads_the_same_fields() -> None:
     assert struct({"id": "int", "usage": {"tokens": "int"}}) == (
         'STRUCT("id" BIGINT, "usage" STRUCT("tokens" BIGINT))'
     )
+
+
+def test_the_rival_reads_nothing_that_a_load_withholds() -> None:
+    assert {"ip", "user", "content"}.isdisjoint(STORED)
+    assert "metadata" in STORED
+
+
+def test_the_fullest_second_begins_anywhere() -> None:
+    assert most_in_a_second([0.0, 0.9, 1.0, 1.1, 1.85, 1.95]) == 4
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_the_days_of_the_server_hold_every_row_once(days: int) -> None:
+    rows = Rows(1234, days)
+    seen = []
+    for day in range(days, 0, -1):
+        start, end = END_MS - day * DAY_MS, END_MS - (day - 1) * DAY_MS - 1
+        first = orjson.loads(rows.page(start, end, 1, 100))["data"]
+        for number in range(1, first["total"] // 100 + 2):
+            page = orjson.loads(rows.page(start, end, number, 100))["data"]["logs"]
+            assert all(start <= row["created_at"] <= end for row in page)
+            seen += page
+    seen.sort(key=lambda row: row["id"])
+    assert [row["id"] for row in seen] == list(range(1, 1235))
+    assert len({row["request_id"] for row in seen}) == len(seen)
+    created = [row["created_at"] for row in seen]
+    assert created == sorted(created)
+
+
+def test_both_ends_of_a_window_are_inside() -> None:
+    rows = Rows(24, 1)
+    (oldest,) = orjson.loads(rows.page(0, END_MS - DAY_MS, 1, 100))["data"]["logs"]
+    assert oldest["created_at"] == END_MS - DAY_MS
+
+
+def test_no_setting_of_a_real_vendor_reaches_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__WEAVE__API_KEY", "example")
+    code = "import json, os; print(json.dumps([name for name in os.environ if '__' in name]))"
+    said = run(["-c", code], {"WAREHOUSE__PATH": "x"}).said
+    assert "SOURCES__WEAVE__API_KEY" not in said
+    assert "WAREHOUSE__PATH" in said
+
+
+def test_a_process_that_fails_says_why() -> None:
+    with pytest.raises(SystemExit, match="no such thing"):
+        run(["-c", "import sys; sys.stderr.write('.' * 200_000); sys.exit('no such thing')"])
