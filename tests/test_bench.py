@@ -1,6 +1,7 @@
 """The bench runs its rivals over the same rows, and writes what it found."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines.dev.bench.measures import STORED, Figure, most_in_a_second, struct
+from pipelines.dev.bench.measures import STORED, Figure, most_in_a_second, shortest, struct
 from pipelines.dev.bench.processes import run
 from pipelines.dev.bench.server import DAY_MS, END, Rows
 
@@ -51,6 +52,11 @@ def test_the_rival_reads_nothing_that_a_load_withholds() -> None:
 
 def test_the_fullest_second_begins_anywhere() -> None:
     assert most_in_a_second([0.0, 0.9, 1.0, 1.1, 1.85, 1.95]) == 4
+
+
+def test_the_shortest_time_of_some_requests() -> None:
+    assert shortest([0.0, 0.5, 0.75, 2.0], 3) == 0.75
+    assert shortest([0.0, 0.5], 3) == math.inf
 
 
 @pytest.mark.parametrize("days", [1, 3])

@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 import time
+from functools import cache
 
 import orjson
 import pendulum
@@ -75,6 +76,7 @@ class Rows:
         return template % tuple(values[name] for name in names)
 
 
+@cache
 def _shapes() -> list[tuple[bytes, list[str]]]:
     world = World(now=END.timestamp, days=3, rows_per_day=4_000)
     rows = Simulator(world, ["aiproxy"])["aiproxy"].data.rows()[:VARIETY]
