@@ -302,6 +302,14 @@ def test_a_key_that_no_header_can_hold_is_not_shown(server: Server, bad: str) ->
     assert server.world.requests == []
 
 
+def test_a_request_says_who_asks_and_takes_compressed_answers(server: Server) -> None:
+    with client(server) as api:
+        api.get("/rows")
+    headers = server.world.requests[0].headers
+    assert headers["user-agent"] == "llm-usage-warehouse"
+    assert "gzip" in headers["accept-encoding"]
+
+
 def test_retries_keep_the_pace_too(server: Server) -> None:
     server.world.faults = [Fault("status", times=2)]
     limits = Limits(requests_per_second=5, backoff=0.001, attempts=3)

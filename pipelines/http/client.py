@@ -56,6 +56,15 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+DEFAULT_HEADERS = {
+    "Accept": "*/*",
+    # Pages of usage rows shrink to a tenth.
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    # Some gateways refuse a client without a name.
+    "User-Agent": "llm-usage-warehouse",
+}
+
 
 class ApiClient:
     """Sends a source's requests: paced, retried, signed anew per attempt. Threads may share it.
@@ -91,7 +100,7 @@ class ApiClient:
         self.source = source
         self._base = checked_base_url(source, base_url)
         self._limits = limits
-        self._headers = dict(headers or {})
+        self._headers = {**DEFAULT_HEADERS, **(headers or {})}
         self._judges = [judge, default_judge(source)] if judge else [default_judge(source)]
         self._secrets = frozenset(secrets)
         self._action_header = action_header
