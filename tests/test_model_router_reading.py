@@ -8,6 +8,7 @@ import pendulum
 import pytest
 
 from pipelines.http import BadResponseError
+from pipelines.paging import MissingRowsError
 from pipelines.simulator import Personality, Simulator
 from pipelines.simulator.alibaba_model_router import PROMPT_MARKER, Books, create
 from pipelines.sources.alibaba_model_router.listing import read_list
@@ -139,10 +140,10 @@ def test_a_page_that_stays_wrong_shows_in_the_total(router: Personality, lie: st
     assert sum("pageIndex=2&" in query for query in asked(router)) == 3
 
 
-def test_missing_billing_lines_show_in_the_total(router: Personality) -> None:
+def test_a_window_short_of_its_total_is_not_replaced(router: Personality) -> None:
     router.data.lies.details_missing = 3
-    reading = read(router, BILLS)
-    assert reading.reported_total == reading.rows + 3
+    with pytest.raises(MissingRowsError, match="that are stated, 3 times over"):
+        read(router, BILLS)
 
 
 def test_bodies_are_dropped_unless_they_are_asked_for(router: Personality) -> None:
@@ -240,7 +241,7 @@ def listed(pages: list[Page], size: int) -> tuple[list[int], int | None, list[in
         numbers.append(number)
         return pages[number - 1] if number <= len(pages) else Page([], pages[0].total)
 
-    listing = pulled(lambda pull: read_list(fetch, pull, size))
+    listing = pulled(lambda pull: read_list("s", fetch, pull, size))
     return sorted(int(key) for key, _ in listing.rows), listing.reported_total, sorted(numbers)
 
 
@@ -276,8 +277,16 @@ def test_two_lines_that_are_equal_on_one_page_are_two() -> None:
     )
     body = b'{"success":true,"data":{"total":2,"rows":[' + line + b"," + line + b"]}}"
     page = read_page("s", body, BILLING_DETAILS.contract, None)
-    listing = pulled(lambda pull: read_list(lambda _: page, pull, 500))
+    listing = pulled(lambda pull: read_list("s", lambda _: page, pull, 500))
     assert (len(listing.rows), listing.reported_total) == (2, 2)
+
+
+def test_a_list_whose_total_runs_away_is_an_error() -> None:
+    def fetch(number: int) -> Page:
+        return Page([(b"%d" % number, b"{}")], number + 1)
+
+    with pytest.raises(MissingRowsError, match="does not end"):
+        pulled(lambda pull: read_list("s", fetch, pull, 1))
 
 
 def test_a_line_that_a_shifted_page_shows_again_is_one() -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipelines.paging import EXTRA_PAGES, MissingRowsError
 from pipelines.sources.alibaba_model_router.response import Page
 from pipelines.streams import Pull
 
@@ -31,26 +32,31 @@ class Listing:
         return None if self.rows and not self.total else self.total
 
 
-def read_list(fetch: Fetch, pull: Pull, page_size: int) -> Listing:
+def read_list(source: str, fetch: Fetch, pull: Pull, page_size: int) -> Listing:
     """Return every row of a list once.
 
     Where rows are still missing after the last read, the difference stays in `reported_total`.
 
     Args:
+        source: name for error messages.
         fetch: reads one page.
         pull: reads several at once; told of pages as they arrive.
         page_size: how many rows a page was asked to hold.
+
+    Raises:
+        TooManyRowsError: the window is to be cut first.
+        MissingRowsError: the list does not end.
     """
     for _ in range(READS):
-        listing = _read_once(fetch, pull, page_size)
+        listing = _read_once(source, fetch, pull, page_size)
         if len(listing.rows) >= listing.total:
             break
     return listing
 
 
-def _read_once(fetch: Fetch, pull: Pull, page_size: int) -> Listing:
+def _read_once(source: str, fetch: Fetch, pull: Pull, page_size: int) -> Listing:
     listing = Listing()
-    done, last, held = 0, 1, page_size
+    done, last, held, most = 0, 1, page_size, EXTRA_PAGES
     while True:
         known = 0
         page = Page([], 0)
@@ -62,11 +68,19 @@ def _read_once(fetch: Fetch, pull: Pull, page_size: int) -> Listing:
             if done == 1:
                 # The vendor may give less than it was asked for.
                 held = len(page.rows) or page_size
+                pull.check_size(listing.total)
+                most += -(-listing.total // held)
         expected = -(-listing.total // held)
         is_last = len(page.rows) < page_size and 0 < listing.total <= len(listing.rows)
         if done >= expected and (is_last or len(listing.rows) == known):
             return listing
         last = max(expected, done + 1)
+        if listing.total and last > most:
+            raise MissingRowsError(
+                source,
+                f"the list does not end: {len(listing.rows)} rows came on {done} pages, and by now "
+                f"it is said to hold {listing.total}",
+            )
 
 
 def _add(listing: Listing, page: Page) -> None:

@@ -20,10 +20,11 @@ import pyarrow.compute as pc
 
 from pipelines.http import ApiClient, BadResponseError
 from pipelines.pages import Contract
+from pipelines.paging import MissingRowsError
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
 from pipelines.sources.alibaba_model_router.errors import model_router_judge
-from pipelines.sources.alibaba_model_router.listing import Listing, read_list
+from pipelines.sources.alibaba_model_router.listing import READS, Listing, read_list
 from pipelines.sources.alibaba_model_router.response import Page, read_page
 from pipelines.sources.alibaba_model_router.schema import LOGS, logs_contract
 from pipelines.sources.alibaba_model_router.signing import Acs3, spelled_query
@@ -88,6 +89,7 @@ class ModelRouter(ApiReader):
 
     def _read(self, endpoint: Endpoint, _scope: str, window: Window, pull: Pull) -> Reading:
         listing = read_list(
+            self._settings.name,
             partial(self._page, endpoint, endpoint.query(window)),
             pull,
             endpoint.page_size,
@@ -95,6 +97,13 @@ class ModelRouter(ApiReader):
         tables, unknown = self._tables(endpoint, listing)
         total = listing.reported_total
         if endpoint.table.write is Write.REPLACE_WINDOW:
+            if len(listing.rows) < listing.total:
+                # Written, it would take away rows that an earlier reading has brought.
+                raise MissingRowsError(
+                    self._settings.name,
+                    f"{len(listing.rows)} rows of {endpoint.action} came of the {listing.total} "
+                    f"that are stated, {READS} times over",
+                )
             inside = [self._inside(endpoint, window, table) for table in tables]
             outside = sum(t.num_rows for t in tables) - sum(t.num_rows for t in inside)
             tables, total = inside, None if total is None else total - outside
