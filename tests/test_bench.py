@@ -94,3 +94,8 @@ def test_no_setting_of_a_real_vendor_reaches_a_process(monkeypatch: pytest.Monke
 def test_a_process_that_fails_says_why() -> None:
     with pytest.raises(SystemExit, match="no such thing"):
         run(["-c", "import sys; sys.stderr.write('.' * 200_000); sys.exit('no such thing')"])
+
+
+def test_a_process_that_was_stopped_is_told_apart() -> None:
+    with pytest.raises(SystemExit, match="SIGTERM"):
+        run(["-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,8 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         errors.seek(0)
         complaint = errors.read()[-2000:]
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{complaint}")
+        how = signal.Signals(-process.returncode).name if process.returncode < 0 else "an error"
+        raise SystemExit(f"{' '.join(command)} was ended by {how}:\n{complaint}")
     return Took(
         cpu=usage.ru_utime + usage.ru_stime,
         wall=time.monotonic() - began,
