@@ -100,6 +100,7 @@ class Extraction:
         period: `[start, end)` of a backfill; None for everything since the watermarks.
         run_id: names the run in the ledger.
         package_rows: about how many rows one load package may hold.
+        package_bytes: the same in bytes of Arrow tables.
         package_seconds: how long a package may wait for more slices.
         watcher: told how it goes on.
 
@@ -120,6 +121,7 @@ class Extraction:
         period: tuple[DateTime, DateTime] | None = None,
         run_id: str | None = None,
         package_rows: int | None = None,
+        package_bytes: int | None = None,
         package_seconds: float | None = None,
         watcher: Watcher | None = None,
     ) -> None:
@@ -131,7 +133,7 @@ class Extraction:
         self._now = now
         self._period = period
         self._run_id = run_id
-        self._budget = (package_rows, package_seconds)
+        self._budget = (package_rows, package_bytes, package_seconds)
         self._watcher = watcher
         self.package = Package(*self._budget)
         self._reader: Reader | None = None

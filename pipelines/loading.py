@@ -121,21 +121,29 @@ class Package:
     """How full one load package is, all streams of a source together.
 
     Attributes:
-        rows: the budget; None for no bound.
+        most_rows: about how many it may hold; None for any number.
+        most_bytes: the same in bytes of Arrow tables.
         seconds: how long a package with rows in it may wait for more; None for no bound.
         steps: what is in it.
+        began: when it was begun, by the monotonic clock.
+        rows: how many it holds.
+        bytes: the same in bytes of Arrow tables.
     """
 
-    rows: int | None = None
+    most_rows: int | None = None
+    most_bytes: int | None = None
     seconds: float | None = None
     steps: list[ReadStep] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
-    held: int = 0
+    rows: int = 0
+    bytes: int = 0
 
     @property
     def is_full(self) -> bool:
         """Whether the next slice belongs into the next package."""
-        if self.rows is not None and self.held >= self.rows:
+        if self.most_rows is not None and self.rows >= self.most_rows:
+            return True
+        if self.most_bytes is not None and self.bytes >= self.most_bytes:
             return True
         is_late = self.seconds is not None and time.monotonic() - self.began >= self.seconds
         return is_late and bool(self.steps)
@@ -143,7 +151,8 @@ class Package:
     def add(self, read: ReadStep) -> None:
         """Count a slice in."""
         self.steps.append(read.without_tables())
-        self.held += read.rows
+        self.rows += read.rows
+        self.bytes += sum(int(table.nbytes) for table in read.reading.tables)
 
 
 class Portion:

@@ -8,6 +8,7 @@ import logging
 import threading
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import dlt
 import pyarrow as pa
@@ -28,6 +29,7 @@ FILE_LOCK = threading.Lock()
 """Held while dlt has the DuckDB file open."""
 
 PACKAGE_ROWS = 100_000
+PACKAGE_BYTES = 100_000_000
 PACKAGE_SECONDS = 60.0
 """What one load package holds at most, about: each costs half a second of CPU, and a crash costs at
 most one."""
@@ -44,13 +46,15 @@ REQUIRED_DLT_SETTINGS = {
 DUCKDB_SETTINGS = {
     # Each thread holds a block for every column; two are no faster, and take 200 MB more.
     "threads": 1,
-    # Else it keeps what it has read of the file, up to most of the machine's memory. What one
-    # package needs beyond this goes into files beside the warehouse.
-    "memory_limit": "160MB",
-    # And what it needed is given back before the next one.
+    # What it needed for one package is given back before the next one.
     "allocator_flush_threshold": "1MB",
 }
 
+LEAST_MEMORY = 160_000_000
+MEMORY_PER_BYTE = 2
+"""What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
+the package. Without a limit it keeps what it has read of the file, up to most of the machine's
+memory; with less than the package it cannot commit."""
 
 # Arrow's own pool keeps for each thread what it once needed: 100 MB in a load of ten threads.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -110,15 +114,23 @@ def load_source(source: Source, run: Run, watcher: Watcher) -> SourceOutcome:
     return outcome
 
 
-def open_pipeline(source: Source, warehouse: WarehouseSettings) -> dlt.Pipeline:
-    """Return the source's dlt pipeline, its working files in the data folder."""
+def open_pipeline(
+    source: Source, warehouse: WarehouseSettings, duckdb_settings: dict[str, Any]
+) -> dlt.Pipeline:
+    """Return the source's dlt pipeline, its working files in the data folder.
+
+    Args:
+        source: whose.
+        warehouse: where to.
+        duckdb_settings: looked at anew each time that the file is opened.
+    """
     for key, value in REQUIRED_DLT_SETTINGS.items():
         dlt.config[key] = value
     pipeline = dlt.pipeline(
         pipeline_name=f"llm_usage_{source.name}",
         pipelines_dir=str(warehouse.data_folder / "dlt"),
         destination=dlt.destinations.duckdb(
-            DuckDbCredentials(str(warehouse.path), global_config=DUCKDB_SETTINGS)
+            DuckDbCredentials(str(warehouse.path), global_config=duckdb_settings)
         ),
         dataset_name=source.connector.dataset,
     )
@@ -127,7 +139,8 @@ def open_pipeline(source: Source, warehouse: WarehouseSettings) -> dlt.Pipeline:
 
 
 def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) -> None:
-    pipeline = open_pipeline(source, run.warehouse)
+    duckdb_settings = {**DUCKDB_SETTINGS, "memory_limit": f"{LEAST_MEMORY}B"}
+    pipeline = open_pipeline(source, run.warehouse, duckdb_settings)
     _recover(pipeline, source, run)
     outcome.first_load = pipeline.first_run
     extraction = Extraction(
@@ -138,12 +151,13 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
         period=run.period,
         run_id=run.run_id,
         package_rows=PACKAGE_ROWS,
+        package_bytes=PACKAGE_BYTES,
         package_seconds=PACKAGE_SECONDS,
         watcher=watcher,
     )
     with closing(extraction):
         while True:
-            _load_package(pipeline, source, extraction, run)
+            _load_package(pipeline, source, extraction, run, duckdb_settings)
             for read in extraction.package.steps:
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
@@ -153,11 +167,19 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
                 return
 
 
-def _load_package(pipeline: dlt.Pipeline, source: Source, extraction: Extraction, run: Run) -> None:
+def _load_package(
+    pipeline: dlt.Pipeline,
+    source: Source,
+    extraction: Extraction,
+    run: Run,
+    duckdb_settings: dict[str, Any],
+) -> None:
     try:
         fill = dlt_source(source.connector)(extraction=extraction)
         pipeline.extract(fill, loader_file_format="parquet")
         pipeline.normalize()
+        memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * extraction.package.bytes)
+        duckdb_settings["memory_limit"] = f"{memory}B"
         with FILE_LOCK:
             pipeline.load()
     except Exception as error:

@@ -276,3 +276,16 @@ def test_two_instances_share_the_tables_and_not_their_rows(
     assert other.load(run_id="eu").error is None
     counts = dict(project.query("select source_name, count(*) from raw_aiproxy.logs group by 1"))
     assert counts == {"aiproxy": len(settled(proxy)), "aiproxy_eu": len(settled(proxy))}
+
+
+def test_rows_with_long_texts_are_loaded_in_the_memory_that_they_need(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    project.set(keep=["content"], start="PT6H")
+    for number in range(1, 401):
+        at = micros(NOW.subtract(hours=1)) + number
+        proxy.data.add(id=number, created_at=at, code=500, content=f"{number:06}" * 100_000)
+    assert project.load().error is None
+    lengths = "select count(*), min(length(content)) from raw_aiproxy.logs"
+    assert project.query(lengths) == [(400, 600_000)]
