@@ -6,11 +6,13 @@ file is under a lock, because a DuckDB file takes one writer at a time.
 
 import logging
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import dlt
+import duckdb
 import pyarrow as pa
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from pendulum import DateTime
@@ -180,12 +182,24 @@ def _load_package(
         pipeline.normalize()
         memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * extraction.package.bytes)
         duckdb_settings["memory_limit"] = f"{memory}B"
-        with FILE_LOCK:
+        with FILE_LOCK, _kept_open(run.warehouse):
             pipeline.load()
     except Exception as error:
         steps = [str(read.step) for read in extraction.package.steps]
         where = f"{steps[0]} and {len(steps) - 1} more" if len(steps) > 1 else "".join(steps)
         raise _told(error, source, run, where) from error
+
+
+@contextmanager
+def _kept_open(warehouse: WarehouseSettings) -> Iterator[None]:
+    """Keep the file open from one connection of dlt's to its next.
+
+    With the last connection DuckDB closes the file, and compresses what is in it: staged rows, too,
+    which are gone a moment later.
+    """
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("set checkpoint_threshold = '1GB'")
+        yield
 
 
 def _count(outcome: SourceOutcome, read: ReadStep) -> None:
