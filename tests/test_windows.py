@@ -147,3 +147,17 @@ def test_what_lies_apart_from_the_covered_stretch_stays_whole() -> None:
 def test_a_window_must_end_after_it_starts() -> None:
     with pytest.raises(ValueError, match="must end after"):
         window("2026-11-02", "2026-11-02")
+
+
+@pytest.mark.parametrize(
+    ("days", "watermark", "now"),
+    [
+        (30, "2026-10-01T03:00:00Z", "2026-11-05T03:00:00Z"),
+        (3, "2026-11-10T00:00:00Z", "2026-11-20T00:00:00Z"),
+        (1, "2026-10-01T03:00:00Z", "2026-10-05T03:00:00Z"),
+    ],
+)
+def test_an_absence_longer_than_start_loses_nothing(days: int, watermark: str, now: str) -> None:
+    found = nightly_window(at(watermark), at(now).subtract(days=days), at(now), pace())
+    assert found
+    assert found.start <= at(watermark)
