@@ -60,7 +60,7 @@ class BarWatcher(LogWatcher):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._pages: dict[str, dict[Step, float]] = {}
+        self._shares: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
     def planned(self, source: str, steps: int) -> None:
@@ -68,7 +68,6 @@ class BarWatcher(LogWatcher):
         with self._lock:
             if source not in self._tasks:
                 self._tasks[source] = self._progress.add_task(source, total=0, step="")
-                self._pages[source] = {}
             task = self._tasks[source]
             total = (self._progress.tasks[task].total or 0) + steps * PAGES_PER_SLICE
             self._progress.update(task, total=total)
@@ -90,11 +89,11 @@ class BarWatcher(LogWatcher):
 
     def _move(self, source: str, step: Step, share: float, said: str | None = None) -> None:
         with self._lock:
-            shares = self._pages[source]
-            shares[step] = share
-            completed = sum(shares.values()) * PAGES_PER_SLICE
+            slice_ = (source, str(step))
+            gained = share - self._shares.get(slice_, 0)
+            self._shares[slice_] = share
             task = self._tasks[source]
-            self._progress.update(task, completed=completed)
+            self._progress.update(task, advance=gained * PAGES_PER_SLICE)
             if said is not None:
                 self._progress.update(task, step=said)
 

@@ -44,7 +44,6 @@ REQUIRED_DLT_SETTINGS = {
     "load.truncate_staging_dataset": True,
 }
 
-
 DUCKDB_SETTINGS = {
     # Each thread holds a block for every column; two are no faster, and take 200 MB more.
     "threads": 1,

@@ -72,7 +72,7 @@ class SourceSettings:
         pendulum.duration(minutes=2),
     )
     slice: Duration = setting(
-        "the length of one committed step; a crash costs at most one", pendulum.duration(days=1)
+        "the length of one slice; many of them are loaded together", pendulum.duration(days=1)
     )
     requests_per_second: float = setting("the pace, never exceeded", 10.0)
     concurrency: int | None = setting(

@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from pipelines.http import ApiClient
-from pipelines.pages import UTC_MICROS, Contract, Parsed, raw_rows, rows_to_table
+from pipelines.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
 from pipelines.settings import SourceSettings
 from pipelines.windows import Pace, Window
 
@@ -106,8 +106,8 @@ class Table:
         Raises:
             BadResponseError: the rows are not what the contract says.
         """
-        rows = [row for page in pages for row in raw_rows(settings.name, page, self.contract.rows)]
-        return self.typed(settings, rows, contract, **given)
+        constants = self.constant_values(settings, **given)
+        return to_table(settings.name, pages, contract or self.contract, constants)
 
     def typed(
         self,

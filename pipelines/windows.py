@@ -1,6 +1,6 @@
 """Which stretches of time a run reads: pure arithmetic on UTC instants, no clock and no I/O.
 
-A window is `[start, end)`. A load is a list of them, each short enough that a crash costs one. The
+A window is `[start, end)`. A load is a list of them, each short enough to be read in one go. The
 watermark of a stream is the end of what has been read without a gap; a nightly run goes from the
 watermark minus a look-back to now minus a settle lag, and a backfill goes wherever it is told
 without moving the watermark.
@@ -83,7 +83,7 @@ class Pace:
     Attributes:
         look_back: how far before the watermark rows may still change or arrive.
         settle_lag: how long before now rows are still being written.
-        slices: where a window is cut into committed steps.
+        slices: where a window is cut into slices.
         grid: both ends of every window lie on it.
         whole: whether a slice must begin where `slices` cuts, because a shorter one would not
             replace what the full one wrote.

@@ -6,7 +6,7 @@ value by value where that reader refuses (`exact`); `instants` has the calendar.
 """
 
 from pipelines.pages.apart import spelled
-from pipelines.pages.body import joined, member, mended, opened, raw_rows
+from pipelines.pages.body import joined, mended, raw_rows
 from pipelines.pages.contract import MONEY, UTC_MICROS, Contract, Fields
 from pipelines.pages.typed import Parsed, rows_to_table, to_table
 
@@ -17,9 +17,7 @@ __all__ = [
     "Fields",
     "Parsed",
     "joined",
-    "member",
     "mended",
-    "opened",
     "raw_rows",
     "rows_to_table",
     "spelled",

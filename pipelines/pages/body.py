@@ -23,7 +23,6 @@ ESCAPE = re.compile(
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 _array = msgspec.json.Decoder(list[Raw])
-_any_level = msgspec.json.Decoder(dict[str, Raw] | list[Raw] | str | int | float | bool | None)
 
 
 def mended(body: bytes) -> bytes:
@@ -39,31 +38,6 @@ def mended(body: bytes) -> bytes:
     if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
         return ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], body)
     return body
-
-
-def opened(json: bytes | Raw) -> Any:
-    """Return a value whose own members are still raw.
-
-    Returns:
-        `dict[str, Raw]` for an object, `list[Raw]` for an array, else the value itself.
-
-    Raises:
-        ValueError: this is not JSON, or is nested too deeply.
-    """
-    try:
-        return _any_level.decode(mended(json) if isinstance(json, bytes) else json)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def member(value: Any, name: str) -> Any:
-    """Return a member of an opened value, itself opened; None where there is none.
-
-    Raises:
-        ValueError: it is a number of thousands of digits.
-    """
-    raw = value.get(name) if isinstance(value, dict) else None
-    return None if raw is None else opened(raw)
 
 
 def members(json: bytes | Raw) -> dict[str, Raw]:

@@ -54,18 +54,22 @@ class CallDetails:
             SourceError: the vendor could not be read, or contradicts itself in every reading.
         """
         while True:
-            ask = partial(self._page, self._parameters(model, window))
+            size = self._page_size
+            ask = partial(self._page, self._parameters(model, window, size))
             try:
-                return self._read(ask, model, window, pull)
+                return self._read(ask, model, window, size, pull)
             except ResponseTooLargeError:
-                if self._page_size == 1:
+                if size == 1:
                     raise
-                self._page_size //= 2
+                # Other windows, read meanwhile, may have found out the same.
+                self._page_size = min(self._page_size, size // 2)
 
-    def _read(self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull) -> Reading:
+    def _read(
+        self, ask: Callable[[int], Page], model: str, window: Window, size: int, pull: Pull
+    ) -> Reading:
         for left in reversed(range(READS)):
             try:
-                reading, moved = self._read_once(ask, model, window, pull)
+                reading, moved = self._read_once(ask, model, window, size, pull)
             except MissingRowsError:
                 if not left:
                     raise
@@ -82,14 +86,14 @@ class CallDetails:
         )
 
     def _read_once(
-        self, ask: Callable[[int], Page], model: str, window: Window, pull: Pull
+        self, ask: Callable[[int], Page], model: str, window: Window, size: int, pull: Pull
     ) -> tuple[Reading, bool]:
         """Return the rows of a window, and whether Total moved while they were read."""
         rows: list[msgspec.Raw] = []
         tables: list[pa.Table] = []
         unknown = set[str]()
         totals: list[int] = []
-        for page in read_pages(self._api.source, ask, self._page_size, pull):
+        for page in read_pages(self._api.source, ask, size, pull):
             totals.append(page.total)
             rows += page.rows
             if len(rows) >= ROWS_PER_TABLE:
@@ -101,11 +105,11 @@ class CallDetails:
         reading = Reading(tables, totals[-1], (), frozenset(unknown))
         return reading, len(set(totals)) > 1
 
-    def _parameters(self, model: str, window: Window) -> dict[str, object]:
+    def _parameters(self, model: str, window: Window, size: int) -> dict[str, object]:
         start, end = window.start.int_timestamp, window.end.int_timestamp - 1
         parameters: dict[str, object] = {
             "ModelName": model,
-            "PageSize": self._page_size,
+            "PageSize": size,
             "StatStartTime": start,
             "StatEndTime": end,
             "StartTime": str(start),

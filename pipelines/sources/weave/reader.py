@@ -57,7 +57,7 @@ class WeaveSettings(SourceSettings):
         pendulum.duration(days=1),
     )
     slice: Duration = setting(
-        "the length of one committed step; a crash costs at most one", pendulum.duration(days=7)
+        "the length of one slice; many of them are loaded together", pendulum.duration(days=7)
     )
     timeout: Duration = setting(
         # The server gives up after 60 seconds, and says so.

@@ -1,0 +1,28 @@
+"""A load that is watched on a terminal: bars that end where the work does."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipelines.connectors import configured_sources
+from pipelines.progress import BarWatcher, watching
+from pipelines.runner import Run, load_source
+from pipelines.settings import load_warehouse
+from pipelines.warehouse import writing
+from tests.loads import NOW, frozen, vendor
+
+
+def test_a_bar_reaches_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=True, width=120)
+    with vendor(tmp_path, monkeypatch, "aiproxy", frozen(days=2)):
+        warehouse = load_warehouse()
+        (source,) = configured_sources(["aiproxy"])
+        with writing(warehouse), watching(console) as watcher:
+            assert isinstance(watcher, BarWatcher)
+            outcome = load_source(source, Run("run", NOW, warehouse), watcher)
+    assert outcome.error is None
+    assert "aiproxy" in said.getvalue()
+    assert "100%" in said.getvalue()
