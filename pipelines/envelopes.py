@@ -1,5 +1,10 @@
-"""Reads what an answer says around its rows, and leaves the rows as the bytes that came."""
+"""Reads what an answer says around its rows, and leaves the rows as the bytes that came.
 
+An answer is looked at twice, by who judges it and by who reads it, one after the other in one
+thread: what is decoded of it is kept for the second look.
+"""
+
+import threading
 from functools import cache
 from typing import Any
 
@@ -24,6 +29,30 @@ def decoded(source: str, body: bytes | msgspec.Raw, kind: Any) -> Any:
     Raises:
         BadResponseError: it is no JSON (worth another try), or not of that kind.
     """
+    if isinstance(body, bytes) and body is not _latest.body:
+        _latest.body, _latest.found = body, {}
+    known, found = _latest.found.get(kind, (None, None))
+    if known is body:
+        return found
+    found = _decoded(source, body, kind)
+    _latest.found[kind] = (body, found)
+    return found
+
+
+class _Latest(threading.local):
+    """The answer that this thread looked at last, and what is known of its parts by their kind."""
+
+    body: bytes | None = None
+    found: "dict[Any, tuple[bytes | msgspec.Raw, Any]]"
+
+    def __init__(self) -> None:
+        self.found = {}
+
+
+_latest = _Latest()
+
+
+def _decoded(source: str, body: bytes | msgspec.Raw, kind: Any) -> Any:
     try:
         text = mended(body) if isinstance(body, bytes) else body
         return _decoder(kind).decode(text)

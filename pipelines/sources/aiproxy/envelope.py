@@ -8,6 +8,7 @@ import msgspec
 
 from pipelines.envelopes import NOTHING, decoded
 from pipelines.http import AuthenticationError, BadResponseError, SourceError, VendorFaultError
+from pipelines.paging import Page
 
 TOTALS = "/dashboardv2/"
 """In the path of the totals, whose `data` is absent where there are none."""
@@ -50,7 +51,7 @@ class Envelope(msgspec.Struct):
 class LogPage(msgspec.Struct):
     """The `data` of a log page; `logs` stays as it came, and `total` counts all pages' rows."""
 
-    total: int
+    total: int | None = None
     logs: list[msgspec.Raw] | None = None
 
 
@@ -67,14 +68,16 @@ class Point(msgspec.Struct):
     summary: list[msgspec.Raw] | None = None
 
 
-def log_page(source: str, body: bytes) -> LogPage:
+def log_page(source: str, body: bytes) -> Page:
     """Return the rows of a log page, and the total.
 
     Raises:
         BadResponseError: it is none.
     """
     found: LogPage = decoded(source, decoded(source, body, Envelope).data, LogPage)
-    return found
+    if found.total is None:
+        raise _no_total(source)
+    return Page(found.logs or [], found.total)
 
 
 def dashboard_points(source: str, body: bytes) -> list[Point]:
@@ -101,14 +104,14 @@ def _judge_envelope(name: str, response: httpx.Response) -> SourceError | None:
         return None
     if TOTALS in response.request.url.path and (data == b"null" or b'"time_series"' in data):
         return None
-    if data.startswith(b"{") and isinstance(decoded(name, data, _Total).total, int):
+    if data.startswith(b"{") and decoded(name, envelope.data, LogPage).total is not None:
         return None
+    return _no_total(name)
+
+
+def _no_total(name: str) -> BadResponseError:
     return BadResponseError(
         name,
         "the answer has no data.total",
         next_step="Does base_url lead to an AI Proxy of v0.2.0 or later?",
     )
-
-
-class _Total(msgspec.Struct):
-    total: Any = None

@@ -200,8 +200,7 @@ class AiProxy(ApiReader):
 
         def page(number: int) -> Page:
             body = self._client.get(path, params | {"page": number}).content
-            found = log_page(self._settings.name, body)
-            return Page(found.logs or [], found.total)
+            return log_page(self._settings.name, body)
 
         return page
 
