@@ -39,7 +39,6 @@ most one."""
 REQUIRED_DLT_SETTINGS = {
     # Which load brought a row: the models rebuild only the days that a new load touched.
     "normalize.parquet_normalizer.add_dlt_load_id": True,
-    "runtime.dlthub_telemetry": False,
     "load.delete_completed_jobs": True,
     "load.truncate_staging_dataset": True,
 }
@@ -196,8 +195,7 @@ def _kept_open(warehouse: WarehouseSettings) -> Iterator[None]:
     With the last connection DuckDB closes the file, and compresses what is in it: staged rows, too,
     which are gone a moment later.
     """
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("set checkpoint_threshold = '1GB'")
+    with duckdb.connect(str(warehouse.path)):
         yield
 
 

@@ -161,6 +161,8 @@ def load_warehouse() -> WarehouseSettings:
     Raises:
         UsageError: a value of the wrong kind, an unknown time zone, or no currency code.
     """
+    # dlt tells its makers of each run from the moment on that any setting is looked up.
+    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
     found = _load(WarehouseSettings, "warehouse", {})
     try:
         ZoneInfo(found.reporting_timezone)

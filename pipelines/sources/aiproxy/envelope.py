@@ -1,6 +1,7 @@
 """What an answer of AI Proxy says before its data: is this the API, and did it work."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -55,6 +56,13 @@ class LogPage(msgspec.Struct):
     logs: list[msgspec.Raw] | None = None
 
 
+class LogAnswer(msgspec.Struct):
+    """An `Envelope` whose `data` is a log page: opened in one go, since most answers are such."""
+
+    data: LogPage | None = None
+    success: Any = None
+
+
 class Totals(msgspec.Struct):
     """The `data` of the dashboard in newer releases; older ones have the points alone."""
 
@@ -74,8 +82,8 @@ def log_page(source: str, body: bytes) -> Page:
     Raises:
         BadResponseError: it is none.
     """
-    found: LogPage = decoded(source, decoded(source, body, Envelope).data, LogPage)
-    if found.total is None:
+    found: LogPage | None = decoded(source, body, LogAnswer).data
+    if found is None or found.total is None:
         raise _no_total(source)
     return Page(found.logs or [], found.total)
 
@@ -91,6 +99,11 @@ def dashboard_points(source: str, body: bytes) -> list[Point]:
 
 
 def _judge_envelope(name: str, response: httpx.Response) -> SourceError | None:
+    if response.request.url.path.endswith("/search"):
+        with suppress(BadResponseError):
+            answer: LogAnswer = decoded(name, response.content, LogAnswer)
+            if answer.success is True and answer.data and answer.data.total is not None:
+                return None
     envelope = decoded(name, response.content, Envelope)
     if envelope.success is not True:
         return VendorFaultError(
