@@ -6,7 +6,7 @@ ledger and its watermark are all in one package, so that a crash leaves all of t
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -152,7 +152,7 @@ class Package:
         """Count a slice in."""
         self.steps.append(read.without_tables())
         self.rows += read.rows
-        self.bytes += sum(int(table.nbytes) for table in read.reading.tables)
+        self.bytes += sum(int(table.nbytes) for table in read.reading.tables if table.num_rows)
 
 
 class Portion:
@@ -177,10 +177,11 @@ class Portion:
     def add(self, read: ReadStep) -> None:
         """Take the rows of a slice."""
         self._steps.append(read.without_tables())
+        tables = [table for table in read.reading.tables if table.num_rows]
         if self._table.write is Write.MERGE:
-            self._tables += [self._distinct(table) for table in read.reading.tables]
+            self._tables += [self._distinct(table) for table in tables]
         else:
-            self._tables += _numbered(read.step.window, read.reading)
+            self._tables += _numbered(read.step.window, tables)
 
     def _distinct(self, table: pa.Table) -> pa.Table:
         """Return the rows whose key is not in the package yet.
@@ -321,10 +322,10 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''").replace("{", "{{").replace("}", "}}") + "'"
 
 
-def _numbered(window: Window, reading: Reading) -> Iterator[pa.Table]:
+def _numbered(window: Window, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Give each row its place in the window, by which dlt drops what a crash staged twice."""
     first = 0
-    for table in reading.tables:
+    for table in tables:
         count = table.num_rows
         columns = [
             pa.array([window.start] * count, UTC_MICROS),

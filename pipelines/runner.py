@@ -50,8 +50,8 @@ DUCKDB_SETTINGS = {
     "allocator_flush_threshold": "1MB",
 }
 
-LEAST_MEMORY = 160_000_000
-MEMORY_PER_BYTE = 2
+LEAST_MEMORY = 128_000_000
+MEMORY_PER_BYTE = 1.5
 """What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
 the package. Without a limit it keeps what it has read of the file, up to most of the machine's
 memory; with less than the package it cannot commit."""
@@ -219,7 +219,7 @@ def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> None:
     tables already is replaced then.
     """
     try:
-        with FILE_LOCK:
+        with FILE_LOCK, _kept_open(run.warehouse):
             pipeline.sync_destination()
             while pipeline.has_pending_data:
                 pipeline.abort_packages()

@@ -1,5 +1,8 @@
 """Settings: where they come from, and what a person is told of a wrong one."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import dlt
@@ -184,3 +187,19 @@ def test_reporting_currency_is_a_code(
     monkeypatch.setenv("WAREHOUSE__REPORTING_CURRENCY", code)
     with pytest.raises(UsageError, match=r"\[warehouse\] reporting_currency: .* USD or EUR"):
         load_warehouse()
+
+
+def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:
+    # In a process of its own: dlt decides once in each.
+    code = (
+        "from pipelines.settings import load_warehouse; load_warehouse(); import dlt; "
+        "from dlt.common.runtime import anon_tracker as tracker; "
+        "dlt.pipeline('any'); print(tracker._ANON_TRACKER_ENDPOINT)"
+    )
+    (tmp_path / ".dlt").mkdir()
+    environment = os.environ | {"DLT_PROJECT_DIR": str(tmp_path), "DLT_DATA_DIR": str(tmp_path)}
+    environment.pop("RUNTIME__DLTHUB_TELEMETRY", None)
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "None"

@@ -188,7 +188,7 @@ def _values_of(paths: tuple[Path, ...]) -> Callable[[bytes], list[bytes]]:
         row = decoder.decode(line)
         found = []
         for names in attributes:
-            value = row
+            value: Any = row
             for name in names:
                 value = value and getattr(value, name)
             found.append(bytes(value or b""))

@@ -81,6 +81,9 @@ class Contract:
     renamed: Mapping[str, str] = field(default_factory=dict)
     withheld: frozenset[str] = frozenset()
     complete: bool = True
+    _empty: dict[tuple[str, ...], pa.Table] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def columns(self) -> Iterator[tuple[str, Path, Kind]]:
         """Yield each stored column: its name, its path in the row, its kind."""
@@ -97,6 +100,13 @@ class Contract:
             if kind.keeps_raw:
                 out.append(pa.field(f"{name}_raw", kind.read))
         return pa.schema([*out, pa.field("unknown_fields", pa.string())])
+
+    def empty_table(self, constants: Sequence[str] = ()) -> pa.Table:
+        """Return a table of `schema` without rows; made once, since most windows of a night are."""
+        names = tuple(constants)
+        if names not in self._empty:
+            self._empty[names] = self.schema(names).empty_table()
+        return self._empty[names]
 
     def json_columns(self) -> list[str]:
         """Return the columns that hold JSON text."""

@@ -118,8 +118,7 @@ def _typed(
     contract: Contract,
     constants: Mapping[str, str | None],
 ) -> Parsed:
-    schema = contract.schema(list(constants))
-    tables, names = [schema.empty_table()], set[str]()
+    tables, names = [contract.empty_table(tuple(constants))], set[str]()
     try:
         for text, count in batches:
             apart = Apart(contract)
@@ -127,10 +126,10 @@ def _typed(
             names |= apart.names
             found = _stored(source, columns, apart, count, is_plain=_is_plain(text))
             fixed = [pa.repeat(pa.scalar(one, pa.string()), count) for one in constants.values()]
-            tables.append(pa.table([*fixed, *found], schema=schema))
+            tables.append(pa.table([*fixed, *found], schema=tables[0].schema))
     except RecursionError:
         raise BadResponseError(source, "the answer is nested too deeply") from None
-    table = pa.concat_tables(tables)
+    table = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
     for name in contract.required:
         if missing := table[name].null_count:
             raise mismatch(source, [f"{name} is missing in {missing} rows"])

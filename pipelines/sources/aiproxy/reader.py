@@ -41,7 +41,7 @@ from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
-ROWS_PER_TABLE = 5_000
+ROWS_PER_TABLE = 2_500
 READS = 3
 LONGEST = pendulum.duration(days=7)
 HOURS = Grid(pendulum.duration(hours=1))
@@ -235,8 +235,8 @@ def _unsettled(tables: Sequence[pa.Table]) -> list[Window]:
     """Return the hours that hold a job whose usage is still to come."""
     found: list[Window] = []
     for table in tables:
-        pending = table.filter(pc.equal(table["async_usage_status"], ASYNC_PENDING))
-        for millisecond in pending["created_at_raw"].to_pylist():
+        is_pending = pc.equal(table["async_usage_status"], ASYNC_PENDING)
+        for millisecond in table["created_at_raw"].filter(is_pending).to_pylist():
             hour = HOURS.floor(pendulum.from_timestamp(millisecond / 1000))
             found.append(Window(hour, HOURS.after(hour)))
     return merged(found)
