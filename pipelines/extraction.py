@@ -27,10 +27,10 @@ from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError,
 T = TypeVar("T")
 R = TypeVar("R")
 
-ROWS_AHEAD = 15_000
+ROWS_AHEAD = 25_000
 """Rows that may be read and not yet handed to dlt."""
 
-ROWS_PER_SLICE = 10_000
+ROWS_PER_SLICE = 20_000
 """A slice that holds more is cut: it is in memory as a whole, and a crash costs all of it."""
 
 WAIT = 0.05

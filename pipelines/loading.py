@@ -26,7 +26,7 @@ from pendulum import DateTime
 
 from pipelines.pages import UTC_MICROS
 from pipelines.planning import Mark, Step
-from pipelines.streams import WINDOW_COLUMNS, Reading, Table, Write
+from pipelines.streams import WINDOW_COLUMNS, Reading, Table, Write, is_ordered
 from pipelines.windows import Window
 
 LEDGER = "load_ledger"
@@ -172,7 +172,9 @@ class Portion:
         self._deduplicated = deduplicated
         self._tables: list[pa.Table] = []
         self._steps: list[ReadStep] = []
-        self._keys: pa.Array | None = None
+        # Of the tables taken: a vendor sends its rows in order, so that they rarely overlap.
+        self._ranges: list[tuple[Any, Any]] = []
+        self._keys: list[pa.Array] = []
 
     def add(self, read: ReadStep) -> None:
         """Take the rows of a slice."""
@@ -191,17 +193,21 @@ class Portion:
         """
         (name,) = (name for name in self._table.key if name not in self._table.constants)
         keys = table[name].combine_chunks()
-        is_new = pc.invert(pc.is_in(keys, value_set=self._keys or keys.slice(0, 0)))
+        bounds = pc.min_max(keys)
+        first, last = bounds["min"].as_py(), bounds["max"].as_py()
+        is_apart = all(last < low or first > high for low, high in self._ranges)
+        if is_apart and is_ordered(keys):
+            self._ranges.append((first, last))
+            self._keys.append(keys)
+            return table
+        known = pa.concat_arrays([keys.slice(0, 0), *self._keys])
+        is_new = pc.invert(pc.is_in(keys, value_set=known))
         if pc.count_distinct(keys).as_py() < table.num_rows:
             numbers = pa.array(range(table.num_rows))
-            first = pc.index_in(keys, value_set=keys)
-            is_new = pc.and_(is_new, pc.equal(first, numbers))
-        elif pc.all(is_new, min_count=0).as_py():
-            self._keys = pa.concat_arrays([self._keys, keys]) if self._keys else keys
-            return table
-        fresh = table.filter(is_new)
-        self._keys = pa.concat_arrays([*([self._keys] if self._keys else []), *fresh[name].chunks])
-        return fresh
+            is_new = pc.and_(is_new, pc.equal(pc.index_in(keys, value_set=keys), numbers))
+        self._ranges.append((first, last))
+        self._keys.append(keys)
+        return table if pc.all(is_new).as_py() else table.filter(is_new)
 
     @property
     def is_large(self) -> bool:

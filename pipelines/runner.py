@@ -30,7 +30,7 @@ log = logging.getLogger("llm_usage")
 FILE_LOCK = threading.Lock()
 """Held while dlt has the DuckDB file open."""
 
-PACKAGE_ROWS = 100_000
+PACKAGE_ROWS = 70_000
 PACKAGE_BYTES = 100_000_000
 PACKAGE_SECONDS = 60.0
 """What one load package holds at most, about: each costs half a second of CPU, and a crash costs at
@@ -51,7 +51,7 @@ DUCKDB_SETTINGS = {
 }
 
 LEAST_MEMORY = 128_000_000
-MEMORY_PER_BYTE = 1.5
+MEMORY_PER_BYTE = 2
 """What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
 the package. Without a limit it keeps what it has read of the file, up to most of the machine's
 memory; with less than the package it cannot commit."""

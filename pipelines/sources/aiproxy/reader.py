@@ -37,7 +37,7 @@ from pipelines.sources.aiproxy.schema import (
     PRIVATE,
     logs_contract,
 )
-from pipelines.streams import ApiReader, Pull, Reading, Stream
+from pipelines.streams import ApiReader, Pull, Reading, Stream, is_ordered
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
@@ -224,11 +224,8 @@ class AiProxy(ApiReader):
 
 
 def _distinct_ids(tables: Sequence[pa.Table]) -> int:
-    return int(
-        pc.count_distinct(
-            pa.chunked_array([c for t in tables for c in t["id"].chunks], pa.int64())
-        ).as_py()
-    )
+    ids = pa.concat_arrays([chunk for table in tables for chunk in table["id"].chunks])
+    return len(ids) if is_ordered(ids) else int(pc.count_distinct(ids).as_py())
 
 
 def _unsettled(tables: Sequence[pa.Table]) -> list[Window]:
