@@ -51,7 +51,7 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 
-ROWS_PER_TABLE = 25_000
+ROWS_PER_TABLE = 10_000
 """Rows handed to dlt at once: it computes the table's schema anew each time."""
 
 

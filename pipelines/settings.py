@@ -122,6 +122,17 @@ class WarehouseSettings:
         "how many days before a day of usage its exchange rate may be of", pendulum.duration(days=5)
     )
 
+    memory_limit: str = setting(
+        "how much memory DuckDB may take in loads, models and publishing; beyond it, it writes to "
+        "a folder beside the warehouse",
+        "1GB",
+    )
+
+    @property
+    def spill_folder(self) -> Path:
+        """Where DuckDB puts what does not fit into `memory_limit`."""
+        return self.data_folder / "spill"
+
     @property
     def data_folder(self) -> Path:
         """The folder of the warehouse: dlt's and dbt's working files, locks and logs live in it."""
@@ -159,7 +170,7 @@ def load_warehouse() -> WarehouseSettings:
     """Read `[warehouse]`; relative paths are taken from the project's root.
 
     Raises:
-        UsageError: a value of the wrong kind, an unknown time zone, or no currency code.
+        UsageError: a value of the wrong kind, an unknown time zone, no currency code, or no size.
     """
     # dlt tells its makers of each run from the moment on that any setting is looked up.
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -175,6 +186,11 @@ def load_warehouse() -> WarehouseSettings:
         raise UsageError(
             f"[warehouse] reporting_currency: {found.reporting_currency!r} is not an ISO 4217 "
             "code; write one like USD or EUR"
+        )
+    if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)?\s*[KMGT]i?B", found.memory_limit):
+        raise UsageError(
+            f"[warehouse] memory_limit: {found.memory_limit!r} is not a size; write one like 1GB "
+            "or 800MB"
         )
     root = project_root()
     return replace(found, path=root / found.path, published_path=root / found.published_path)

@@ -1,13 +1,15 @@
 """Runs the SQL models and the data tests: dbt in a process of its own, told in a few lines."""
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pipelines.errors import RunError
 from pipelines.prices import load_public_prices
@@ -16,6 +18,8 @@ from pipelines.streams import Connector
 from pipelines.warehouse import create_raw_tables
 
 SQL_PROJECT = Path(__file__).resolve().parent.parent / "sql"
+
+DBT_HEADINGS = ("Runtime Error", "Database Error", "Compilation Error")
 
 MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
@@ -72,31 +76,57 @@ def check(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> Outc
 
 def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
     work = warehouse.data_folder / "dbt"
+    work.mkdir(parents=True, exist_ok=True)
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
-    finished = subprocess.run(  # noqa: S603 - our own interpreter and our own arguments
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "--quiet", *arguments),
-            *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
-            *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-            *("--vars", json.dumps(_variables(warehouse))),
-        ],
-        env={
-            **os.environ,
-            "LLM_USAGE_WAREHOUSE": str(warehouse.path),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = work / "said.log"
+    with said.open("w") as file:
+        _run(
+            [
+                *("--quiet", "--no-use-colors", *arguments),
+                *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
+                *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
+                *("--vars", json.dumps(_variables(warehouse))),
+            ],
+            environment={
+                "LLM_USAGE_WAREHOUSE": str(warehouse.path),
+                "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_limit,
+                "LLM_USAGE_SPILL_FOLDER": str(warehouse.spill_folder),
+                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            },
+            output=file,
+        )
     if not results.exists():
-        said = (finished.stdout + finished.stderr).strip().splitlines()
-        # dbt says what stopped it somewhere between its warnings.
-        (work / "failed.log").write_text("\n".join(said))
-        cause = next((line for line in said if "error" in line.lower()), "it said nothing")
-        raise RunError(f"dbt did not run: {cause.strip()}; all it said is in {work / 'failed.log'}")
+        raise RunError(f"dbt did not run: {_cause(said.read_text())}; all it said is in {said}")
     return _read_results(json.loads(results.read_text()))
+
+
+def _run(arguments: list[str], environment: dict[str, str], output: TextIO) -> None:
+    """Run dbt to its end; it ends with this process, or with whatever is raised here."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own arguments
+        [sys.executable, "-m", "pipelines.dbt_child", *arguments],
+        env={**os.environ, **environment},
+        # Never written to: that it closes tells the child that we are gone.
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        process.wait()
+    finally:
+        assert process.stdin is not None  # noqa: S101 - asked for above
+        process.stdin.close()
+        process.wait()
+
+
+def _cause(said: str) -> str:
+    """Find what stopped dbt in what it said: the lines below its headings, or its last line."""
+    # Each line that dbt logs begins with the time.
+    lines = [re.sub(r"^\d\d:\d\d:\d\d\s+", "", line).strip() for line in said.splitlines()]
+    headings = [at for at, line in enumerate(lines) if line.startswith("Encountered an error")]
+    below = lines[headings[-1] + 1 :] if headings else lines[-1:]
+    told = [line for line in below if line and line not in DBT_HEADINGS]
+    return " ".join(told[: 1 if "Traceback" in said else 3]) or "it said nothing"
 
 
 def _variables(warehouse: WarehouseSettings) -> dict[str, str | int]:
@@ -104,7 +134,14 @@ def _variables(warehouse: WarehouseSettings) -> dict[str, str | int]:
         "reporting_timezone": warehouse.reporting_timezone,
         "reporting_currency": warehouse.reporting_currency,
         "rate_max_age": warehouse.rate_max_age.in_days(),
+        "macros_checksum": macros_checksum(SQL_PROJECT),
     }
+
+
+def macros_checksum(project: Path) -> str:
+    """Return a hash of all macros: dbt tells models those of models and seeds, but not this one."""
+    texts = [path.read_bytes() for path in sorted((project / "macros").rglob("*.sql"))]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
 def _read_results(run: dict[str, Any]) -> Outcome:

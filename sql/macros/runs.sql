@@ -9,11 +9,8 @@
     models cannot move to another time zone: the days of the rest would stay where they were. -#}
 {% macro forget_marks_if_changed() -%}
     {%- if execute -%}
-        {%- set now = settings() -%}
-        {%- set before = {} -%}
-        {%- for row in run_query('select name, value from transform_state.settings') -%}
-            {%- do before.update({row[0]: row[1]}) -%}
-        {%- endfor -%}
+        {%- set before = settings_before() -%}
+        {%- set now = settings(before) -%}
         {%- set zone = before.get('reporting_timezone', now.reporting_timezone) -%}
         {%- set missing = models_missing_from(selected_resources) -%}
         {%- if not missing and (before != now or flags.FULL_REFRESH) %}
@@ -70,16 +67,18 @@
 {#- After a run that built everything: remember its settings. -#}
 {% macro record_settings(results) -%}
     {%- if execute and not models_missing_from(built_in(results)) %}
+    {%- set now = settings(settings_before()) %}
     delete from transform_state.settings;
     insert into transform_state.settings values
-        {%- for name, value in settings().items() %}
+        {%- for name, value in now.items() %}
         ('{{ name }}', '{{ value }}'){{ "," if not loop.last }}
         {%- endfor %}
     {%- endif -%}
 {%- endmacro %}
 
-{#- What all tables must have been built with: the time zone, the models and seeds. -#}
-{% macro settings() -%}
+{#- What all tables must have been built with: the time zone, the models, seeds and macros. A plain
+    `dbt build`, which is not told the sum of the macros, takes that of the last run. -#}
+{% macro settings(before) -%}
     {%- set checksums = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
         {%- do checksums.append(node.unique_id ~ node.checksum.checksum) -%}
@@ -87,7 +86,17 @@
     {{ return({
         'reporting_timezone': var('reporting_timezone'),
         'models_checksum': local_md5(checksums | sort | join),
+        'macros_checksum': var('macros_checksum') or before.get('macros_checksum', ''),
     }) }}
+{%- endmacro %}
+
+{#- What the tables were built with, by name. -#}
+{% macro settings_before() -%}
+    {%- set before = {} -%}
+    {%- for row in run_query('select name, value from transform_state.settings') -%}
+        {%- do before.update({row[0]: row[1]}) -%}
+    {%- endfor -%}
+    {{ return(before) }}
 {%- endmacro %}
 
 {% macro built_in(results) -%}

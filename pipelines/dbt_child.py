@@ -1,0 +1,26 @@
+"""dbt, in a process that never outlives the command that started it.
+
+`python -m pipelines.dbt_child ARGUMENTS` is `dbt ARGUMENTS`, but it ends at once when its standard
+input closes, as it does when the parent ends, however it ends: a dbt that went on alone would hold
+the warehouse's lock against the next night.
+"""
+
+import os
+import threading
+
+from dbt.cli.main import cli
+
+ORPHANED = 3
+"""Exit code that nobody is left to see."""
+
+
+def _end_with_parent() -> None:
+    # Not through sys.stdin, whose buffer an interpreter that ends wants for itself.
+    os.read(0, 1)
+    # What dbt was writing is one transaction of DuckDB's: it is there whole, or not at all.
+    os._exit(ORPHANED)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cli()

@@ -1,0 +1,92 @@
+"""dbt as the night starts it: it ends with its parent, and tells what stopped it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.connectors import connectors
+from pipelines.errors import RunError
+from pipelines.settings import WarehouseSettings
+from pipelines.transform import macros_checksum, transform
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A `transform` under way, its dbt started."""
+    (tmp_path / ".dlt").mkdir()
+    environment = os.environ | {
+        "DLT_PROJECT_DIR": str(tmp_path),
+        "WAREHOUSE__PATH": str(tmp_path / "warehouse.duckdb"),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", "from pipelines.cli import app; app()", "transform"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_dbt_ends_with_the_command_that_started_it(
+    command: subprocess.Popen[str], tmp_path: Path, how: signal.Signals
+) -> None:
+    child = _child_of(command)
+    command.send_signal(how)
+    command.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"/proc/{child}").exists():
+        assert time.monotonic() < deadline, "dbt went on alone"
+        time.sleep(0.05)
+    outcome = transform(
+        WarehouseSettings(path=tmp_path / "warehouse.duckdb"), connectors().values(), tests=False
+    )
+    assert outcome.ok
+
+
+def _child_of(command: subprocess.Popen[str]) -> int:
+    """Return the process that dbt runs in, once it is that far."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        for child in children:
+            if "pipelines.dbt_child" in Path(f"/proc/{child}/cmdline").read_text():
+                # Long enough for it to have the file open, or to be about to.
+                time.sleep(3)
+                return int(child)
+        time.sleep(0.05)
+    raise AssertionError("dbt was not started")
+
+
+def test_what_stopped_dbt_is_told(tmp_path: Path) -> None:
+    warehouse = WarehouseSettings(path=tmp_path / "warehouse.duckdb")
+    with duckdb.connect(str(warehouse.path)), pytest.raises(RunError) as told:
+        transform(warehouse, connectors().values(), tests=False)
+    assert "Could not set lock on file" in str(told.value)
+
+
+def test_models_keep_to_the_memory_that_is_set(tmp_path: Path) -> None:
+    warehouse = WarehouseSettings(path=tmp_path / "warehouse.duckdb", memory_limit="2MB")
+    outcome = transform(warehouse, connectors().values(), tests=False)
+    assert not outcome.ok
+
+
+def test_a_changed_macro_is_another_project(tmp_path: Path) -> None:
+    (tmp_path / "macros").mkdir()
+    macro = tmp_path / "macros" / "one.sql"
+    macro.write_text("{% macro one() %} 1 {% endmacro %}")
+    before = macros_checksum(tmp_path)
+    macro.write_text("{% macro one() %} 2 {% endmacro %}")
+    assert macros_checksum(tmp_path) != before
