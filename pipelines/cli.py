@@ -152,12 +152,16 @@ def transform() -> None:
 
 
 @app.command()
-def check() -> None:
-    """Run every data test on what is in the warehouse."""
+def check(
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of history, not only the days touched last.")
+    ] = False,
+) -> None:
+    """Run every data test on the days that were built last."""
     with _told():
         warehouse = load_warehouse()
         with _writing(warehouse) as vendors:
-            _models(models.check(warehouse, vendors))
+            _models(models.check(warehouse, vendors, everything=everything))
 
 
 @app.command()

@@ -7,21 +7,33 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
+
+import duckdb
 
 from pipelines.errors import RunError
 from pipelines.prices import load_public_prices
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
-from pipelines.warehouse import create_raw_tables
+from pipelines.warehouse import connect, create_raw_tables
 
 SQL_PROJECT = Path(__file__).resolve().parent.parent / "sql"
 
 DBT_HEADINGS = ("Runtime Error", "Database Error", "Compilation Error")
 
-MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+"""Those are the project's own: they say what the models do, whatever a warehouse holds, and expect
+its default settings."""
+
+NO_TESTS = (*NO_UNIT_TESTS, "--exclude-resource-type", "test")
+
+TEST_ALL_AFTER = timedelta(days=7)
+"""A night tests the days that it touched; this long after the last time, all of history again."""
+
+TESTED = "transform_state.tested_all"
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,11 @@ class Outcome:
 
     Attributes:
         built: how many models and seeds were built.
-        tests: how many data and unit tests passed.
+        tests: how many data tests passed.
         problems: a line for each node that failed, with what dbt says of it.
         warnings: a line for each test that warns.
         seconds: how long dbt says it took.
+        tested_all_at: when all of history was last tested with success; None where it never was.
     """
 
     built: int
@@ -41,6 +54,7 @@ class Outcome:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
+    tested_all_at: datetime | None = None
 
     @property
     def ok(self) -> bool:
@@ -51,30 +65,59 @@ class Outcome:
 def transform(
     warehouse: WarehouseSettings, connectors: Iterable[Connector], *, tests: bool = True
 ) -> Outcome:
-    """Build every model that new rows touch, and test it.
+    """Build every model that new rows touch, and test the days that it touched.
 
-    A model whose test fails keeps those that stand on it from being built.
-
-    Raises:
-        RunError: dbt could not run at all.
-    """
-    create_raw_tables(warehouse, connectors)
-    load_public_prices(warehouse)
-    return _dbt(warehouse, ["build", *(() if tests else MODELS_ONLY)])
-
-
-def check(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> Outcome:
-    """Run every data and unit test on what is there.
+    A model whose test fails keeps those that stand on it from being built. Once a week the tests
+    look at all of history.
 
     Raises:
         RunError: dbt could not run at all.
     """
     create_raw_tables(warehouse, connectors)
     load_public_prices(warehouse)
-    return _dbt(warehouse, ["test"])
+    if not tests:
+        return _dbt(warehouse, ["build", *NO_TESTS])
+    before = _tested_all_at(warehouse)
+    is_due = before is None or datetime.now(UTC) - before >= TEST_ALL_AFTER
+    return _tested(warehouse, ["build", *NO_UNIT_TESTS], everything=is_due)
 
 
-def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
+def check(
+    warehouse: WarehouseSettings, connectors: Iterable[Connector], *, everything: bool = False
+) -> Outcome:
+    """Run every data test on what is there.
+
+    Args:
+        warehouse: whose.
+        connectors: the vendors.
+        everything: look at all of history, not only at the days that the last run touched.
+
+    Raises:
+        RunError: dbt could not run at all.
+    """
+    create_raw_tables(warehouse, connectors)
+    load_public_prices(warehouse)
+    return _tested(warehouse, ["test", *NO_UNIT_TESTS], everything=everything)
+
+
+def _tested(warehouse: WarehouseSettings, arguments: list[str], *, everything: bool) -> Outcome:
+    outcome = _dbt(warehouse, arguments, test_all=everything)
+    if everything and outcome.ok:
+        with connect(warehouse) as connection:
+            connection.execute(f"create or replace table {TESTED} as select now() as tested_at")
+    return replace(outcome, tested_all_at=_tested_all_at(warehouse))
+
+
+def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:
+    with connect(warehouse) as connection:
+        try:
+            found = connection.execute(f"select max(tested_at) from {TESTED}").fetchone()  # noqa: S608
+        except duckdb.CatalogException:
+            return None
+    return found[0] if found else None
+
+
+def _dbt(warehouse: WarehouseSettings, arguments: list[str], *, test_all: bool = False) -> Outcome:
     work = warehouse.data_folder / "dbt"
     work.mkdir(parents=True, exist_ok=True)
     results = work / "target" / "run_results.json"
@@ -86,7 +129,7 @@ def _dbt(warehouse: WarehouseSettings, arguments: list[str]) -> Outcome:
                 *("--quiet", "--no-use-colors", *arguments),
                 *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
                 *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-                *("--vars", json.dumps(_variables(warehouse))),
+                *("--vars", json.dumps(_variables(warehouse) | {"test_all": test_all})),
             ],
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),

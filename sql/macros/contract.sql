@@ -15,6 +15,7 @@
         'response_model': 'varchar',
         'called_at': 'timestamptz',
         'finished_at': 'timestamptz',
+        'billed_at': 'timestamptz',
         'status_code': 'integer',
         'error_type': 'varchar',
         'input_tokens': 'bigint',

@@ -9,6 +9,15 @@
     ({{ day }} + {{ number }})
 {%- endmacro %}
 
+{#- The instant at which a day of the reporting time zone begins. -#}
+{% macro day_start(day) -%}
+    {{ return(adapter.dispatch('day_start')(day)) }}
+{%- endmacro %}
+
+{% macro duckdb__day_start(day) -%}
+    timezone('{{ var("reporting_timezone") }}', cast({{ day }} as timestamp))
+{%- endmacro %}
+
 {#- How many days a day lies after another. -#}
 {% macro days_between(first, last) -%}
     {{ return(adapter.dispatch('days_between')(first, last)) }}

@@ -31,20 +31,79 @@
 {% macro get_incremental_touched_days_sql(arguments) -%}
     {%- set replaced = arguments.unique_key -%}
     {%- set touched = ['source_name', 'usage_date'][-(replaced | length):] -%}
+    {%- set marks = run_query('select 1 from transform_state.processed_slices limit 1') %}
     delete from {{ arguments.target_relation }}
+    {%- if marks | length %}
     where
-        not exists (select 1 from transform_state.processed_slices)
-        or ({{ replaced | join(', ') }}) in (
+        ({{ replaced | join(', ') }}) in (
             select {{ touched | join(', ') }} from {{ ref('int_touched_days') }}
-        );
+        )
+        and {{ near_touched_days(replaced | last) }}
+    {%- endif -%}
+    ;
     {{ get_insert_into_sql(
         arguments.target_relation, arguments.temp_relation, arguments.dest_columns
     ) }}
 {%- endmacro %}
 
-{#- Whether a row lies in a touched day; for a model with a CTE touched_days. -#}
-{% macro in_touched_days(day) -%}
+{#- Whether a row lies in a touched day; for a model with a CTE touched_days. The stretch of all of
+    them stands there in so many words, so that the database can pass over whatever lies outside
+    without reading it. `instant` is the column that a day follows from, where the rows are not
+    sorted by day yet. -#}
+{% macro in_touched_days(day, instant=none) -%}
     (source_name, {{ day }}) in (select source_name, usage_date from touched_days)
+    and {{ near_touched_days(day, instant) }}
+{%- endmacro %}
+
+{#- Whether a row lies between the first and the last of the touched days. -#}
+{% macro near_touched_days(day, instant=none) -%}
+    {%- set span = touched_span() -%}
+    {%- if span is none -%}
+        false
+    {%- elif instant -%}
+        {{ instant }} >= cast('{{ span.starts_at }}' as timestamptz)
+        and {{ instant }} < cast('{{ span.ends_at }}' as timestamptz)
+    {%- else -%}
+        {{ day }} >= cast('{{ span.first_day }}' as date)
+        and {{ day }} <= cast('{{ span.last_day }}' as date)
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The stretch of the touched days, from the run's own table of them; none without any. Whoever asks
+    stands on a model that is built of that table: dbt lets no test refer to it by itself. -#}
+{% macro touched_span() -%}
+    {%- set spans = [] -%}
+    {%- set touched_days = adapter.get_relation(
+        target.database, 'intermediate', 'int_touched_days'
+    ) -%}
+    {%- if execute and touched_days -%}
+        {%- set query -%}
+            select
+                min(usage_date) as first_day,
+                max(usage_date) as last_day,
+                {{ utc_text('min(starts_at)') }} as starts_at,
+                {{ utc_text('max(ends_at)') }} as ends_at
+            from {{ touched_days }}
+        {%- endset -%}
+        {%- for row in run_query(query) if row[0] is not none -%}
+            {%- do spans.append({
+                'first_day': row[0], 'last_day': row[1], 'starts_at': row[2], 'ends_at': row[3]
+            }) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(spans | first or none) }}
+{%- endmacro %}
+
+{#- The loads of the new slices, as literals: a list that the database can hold against what it
+    knows of each block of rows. -#}
+{% macro new_loads() -%}
+    {%- set loads = ["''"] -%}
+    {%- if execute -%}
+        {%- for row in run_query('select distinct load_id from ' ~ ref('int_new_slices')) -%}
+            {%- do loads.append("'" ~ row[0] ~ "'") -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(loads | join(', ')) }}
 {%- endmacro %}
 
 {#- After a run that built everything: mark the slices that it took in. -#}

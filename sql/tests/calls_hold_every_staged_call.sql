@@ -6,6 +6,7 @@ with staged as (
         count(*) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('int_calls') }}
+    where {{ near_touched_days('call_date', 'billed_at') if not var('test_all') else 'true' }}
     group by source_name, call_date
 ),
 
@@ -16,6 +17,7 @@ built as (
         count(*) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('calls') }}
+    where {{ tested('call_date') }}
     group by source_name, call_date
 ),
 

@@ -21,6 +21,7 @@ facts as (
         priced_tokens,
         unpriced_tokens
     from call_costs
+    where {{ tested('call_date') }}
     union all
     select
         source_name,
@@ -34,6 +35,7 @@ facts as (
         calls = 0
         and total_tokens is null
         and cost_reported is not null
+        and {{ tested('bucket_date') }}
 ),
 
 summed as (
@@ -58,7 +60,9 @@ daily as (
         coalesce(sum(priced_tokens), 0) as priced_tokens,
         coalesce(sum(unpriced_tokens), 0) as unpriced_tokens
     from {{ ref('daily_costs') }}
-    where source_name in (select source_roles.source_name from source_roles)
+    where
+        source_name in (select source_roles.source_name from source_roles)
+        and {{ tested('usage_date') }}
     group by source_name, usage_date, currency
 ),
 

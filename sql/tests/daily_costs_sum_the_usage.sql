@@ -8,6 +8,7 @@ with usage as (
         sum(cost) as cost,
         sum(total_tokens) as total_tokens
     from {{ ref('int_usage') }}
+    where {{ tested('usage_date') }}
     group by source_name, usage_date, currency
 ),
 
@@ -20,6 +21,7 @@ daily as (
         sum(cost) as cost,
         sum(priced_tokens + unpriced_tokens) as total_tokens
     from {{ ref('daily_costs') }}
+    where {{ tested('usage_date') }}
     group by source_name, usage_date, currency
 ),
 

@@ -7,6 +7,7 @@ with usage as (
         sum(errors) as errors,
         {{ sum_tokens() }}
     from {{ ref('int_usage') }}
+    where {{ tested('usage_date') }}
     group by source_name, usage_date
 ),
 
@@ -18,6 +19,7 @@ daily as (
         sum(errors) as errors,
         {{ sum_tokens() }}
     from {{ ref('daily_tokens') }}
+    where {{ tested('usage_date') }}
     group by source_name, usage_date
 ),
 

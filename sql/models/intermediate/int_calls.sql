@@ -8,7 +8,7 @@ with calls as (
 final as (
     select
         *,
-        {{ local_date('coalesce(finished_at, called_at)') }} as call_date,
+        {{ local_date('billed_at') }} as call_date,
         coalesce(response_model, request_model) as model
     from calls
 )

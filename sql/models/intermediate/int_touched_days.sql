@@ -1,19 +1,28 @@
--- Grain: one row per source and local day that this run rebuilds.
+-- Grain: one row per source and local day that this run rebuilds, with its stretch of time.
 -- Key: source_name, usage_date.
--- Inputs: the windows of the new slices, and the rows that they brought.
+-- Inputs: the windows of the new slices; of tables that merge, the rows that they brought.
 -- Rule: windows for the days that became empty, rows for those on a window's very end.
 {{ config(materialized='table') }}
+
+{%- set loads = new_loads() %}
 
 with new_slices as (
     select * from {{ ref('int_new_slices') }}
 ),
 
-calls as (
-    select * from {{ ref('int_calls') }}
-),
-
-usage_buckets as (
-    select * from {{ ref('int_usage_buckets') }}
+-- A table whose windows are replaced has no row outside of them.
+landed as (
+    select
+        source_name,
+        created_at as billed_at,
+        _dlt_load_id as load_id
+    from {{ source('aiproxy', 'logs') }}
+    union all
+    select
+        source_name,
+        request_time as billed_at,
+        _dlt_load_id as load_id
+    from {{ source('alibaba_model_router', 'observation_logs') }}
 ),
 
 days as (
@@ -27,21 +36,17 @@ days as (
     union all
     select
         source_name,
-        call_date as usage_date
-    from calls
-    where load_id in (select new_slices.load_id from new_slices)
-    union all
-    select
-        source_name,
-        bucket_date as usage_date
-    from usage_buckets
-    where load_id in (select new_slices.load_id from new_slices)
+        {{ local_date('billed_at') }} as usage_date
+    from landed
+    where load_id in ({{ loads }})
 ),
 
 final as (
     select distinct
         source_name,
-        usage_date
+        usage_date,
+        {{ day_start('usage_date') }} as starts_at,
+        {{ day_start(days_after('usage_date', 1)) }} as ends_at
     from days
 )
 

@@ -41,7 +41,10 @@ usage as (
         call_costs.currency,
         call_costs.cost_basis
     from calls
-    inner join call_costs on calls.call_id = call_costs.call_id
+    inner join call_costs
+        on
+            calls.call_id = call_costs.call_id
+            and calls.call_date = call_costs.call_date
     union all
     select
         'usage_buckets' as rollup_from,

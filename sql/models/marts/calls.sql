@@ -18,7 +18,7 @@ touched_days as (
 final as (
     select * from calls
     {% if is_incremental() %}
-        where {{ in_touched_days('call_date') }}
+        where {{ in_touched_days('call_date', 'billed_at') }}
     {% endif %}
 )
 

@@ -29,6 +29,7 @@ final as (
         counts_in_totals
         {% if is_incremental() %}
             and usage_date in (select touched_days.usage_date from touched_days)
+            and {{ near_touched_days('usage_date') }}
         {% endif %}
     group by
         usage_date,

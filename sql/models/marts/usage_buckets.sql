@@ -18,7 +18,7 @@ touched_days as (
 final as (
     select * from usage_buckets
     {% if is_incremental() %}
-        where {{ in_touched_days('bucket_date') }}
+        where {{ in_touched_days('bucket_date', 'bucket_start') }}
     {% endif %}
 )
 

@@ -3,7 +3,12 @@
 -- Inputs: calls, at which prices each was billed, the prices.
 -- Rule: a token read from a cache saves what it costs less than other input; one written
 -- to it costs more by what its price is above that of other input.
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'usage_date'],
+    on_schema_change='sync_all_columns',
+) }}
 
 with call_costs as (
     select * from {{ ref('call_costs') }}
@@ -15,6 +20,19 @@ calls as (
 
 prices as (
     select * from {{ ref('prices') }}
+),
+
+touched_days as (
+    select * from {{ ref('int_touched_days') }}
+),
+
+compared as (
+    select * from call_costs
+    where
+        currency = currency_derived
+        {% if is_incremental() %}
+            and {{ in_touched_days('call_date') }}
+        {% endif %}
 ),
 
 counted as (
@@ -31,9 +49,11 @@ counted as (
             as cache_read_input_tokens,
         cast(sum(coalesce(calls.cache_creation_input_tokens, 0)) as bigint)
             as cache_creation_input_tokens
-    from call_costs
-    inner join calls on call_costs.call_id = calls.call_id
-    where call_costs.currency = call_costs.currency_derived
+    from compared as call_costs
+    inner join calls
+        on
+            call_costs.call_id = calls.call_id
+            and call_costs.call_date = calls.call_date
     group by
         call_costs.source_name,
         call_costs.call_date,

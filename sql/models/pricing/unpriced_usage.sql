@@ -26,6 +26,7 @@ final as (
     left join call_costs
         on
             usage.usage_id = call_costs.call_id
+            and usage.usage_date = call_costs.call_date
             and usage.source_name = call_costs.source_name
     group by
         usage.source_name,

@@ -63,6 +63,7 @@ final as (
         cast(null as varchar) as response_model,
         logs.request_at as called_at,
         logs.created_at as finished_at,
+        logs.created_at as billed_at,
         nullif(logs.code, 0) as status_code,
         case
             when logs.is_success then null

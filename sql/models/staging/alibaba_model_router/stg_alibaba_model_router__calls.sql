@@ -39,6 +39,7 @@ final as (
         null as response_model,
         logs.request_time as called_at,
         null as finished_at,
+        logs.request_time as billed_at,
         nullif(logs.status_code, 0) as status_code,
         case
             when not logs.is_good_code and logs.status_code <> 0

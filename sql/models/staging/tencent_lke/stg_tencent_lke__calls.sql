@@ -29,7 +29,8 @@ numbered as (
     select
         *,
         row_number() over (
-            partition by source_name, fingerprint
+            -- By time too, though it is in the fingerprint: then only the days asked for are read.
+            partition by source_name, call_time, fingerprint
             order by window_start, row_in_window
         ) as number_among_equals
     from details
@@ -68,6 +69,7 @@ final as (
         end as response_model,
         null as called_at,
         numbered.call_time as finished_at,
+        numbered.call_time as billed_at,
         null as status_code,
         null as error_type,
         {{ whole_number('numbered.input_token_usage') }} as input_tokens,

@@ -1,0 +1,66 @@
+{#- Which rows the data tests of a night look at.
+
+    A night tests what it brought and the days that it touched: the others were tested when they
+    were built, and are as they were. With `test_all` every test looks at all of history. -#}
+
+{#- Where the rows of a large table come from: the column of their day, or `load_id`. What is not
+    here is small, or has no days, and is tested whole. -#}
+{% macro tested_by() -%}
+    {{ return({
+        'calls': 'call_date',
+        'call_costs': 'call_date',
+        'usage_buckets': 'bucket_date',
+        'daily_tokens': 'usage_date',
+        'daily_costs': 'usage_date',
+        'stg_aiproxy__calls': 'load_id',
+        'stg_alibaba_model_router__calls': 'load_id',
+        'stg_tencent_lke__calls': 'load_id',
+    }) }}
+{%- endmacro %}
+
+{#- What dbt asks for the rows that a generic test looks at. -#}
+{% macro get_where_subquery(relation) -%}
+    {%- set column = tested_by().get(relation.identifier) -%}
+    {%- set where = config.get('where') -%}
+    {%- if where or (column and not var('test_all')) -%}
+        (
+            select * from {{ relation }}
+            where
+                {{ where or 'true' }}
+                and {{ tested(column) if column else 'true' }}
+        ) as dbt_subquery
+    {%- else -%}
+        {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Whether a row lies where this run's tests look, by its day or its load. -#}
+{% macro tested(column) -%}
+    {%- if var('test_all') -%}
+        true
+    {%- elif column == 'load_id' -%}
+        load_id in ({{ unprocessed_loads() }})
+    {%- else -%}
+        {{ near_touched_days(column) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The loads of slices that no run has taken in, as literals. Unlike `new_loads`, it can be asked
+    before any model is built. -#}
+{% macro unprocessed_loads() -%}
+    {%- set loads = ["''"] -%}
+    {%- if execute -%}
+        {%- set query -%}
+            select distinct load_id
+            from ({{ union_of_ledgers() }}) as ledgers
+            where
+                (slice_id, load_id) not in (
+                    select slice_id, load_id from transform_state.processed_slices
+                )
+        {%- endset -%}
+        {%- for row in run_query(query) -%}
+            {%- do loads.append("'" ~ row[0] ~ "'") -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(loads | join(', ')) }}
+{%- endmacro %}
