@@ -34,14 +34,15 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a row lies where this run's tests look, by its day or its load. -#}
-{% macro tested(column) -%}
+{#- Whether a row lies where this run's tests look, by its day or its load; see `in_touched_days`
+    for `instant`. -#}
+{% macro tested(column, instant=none) -%}
     {%- if var('test_all') -%}
         true
     {%- elif column == 'load_id' -%}
         load_id in ({{ unprocessed_loads() }})
     {%- else -%}
-        {{ near_touched_days(column) }}
+        {{ near_touched_days(column, instant) }}
     {%- endif -%}
 {%- endmacro %}
 

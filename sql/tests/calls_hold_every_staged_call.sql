@@ -6,7 +6,7 @@ with staged as (
         count(*) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('int_calls') }}
-    where {{ near_touched_days('call_date', 'billed_at') if not var('test_all') else 'true' }}
+    where {{ tested('call_date', 'billed_at') }}
     group by source_name, call_date
 ),
 

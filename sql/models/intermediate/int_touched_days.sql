@@ -1,6 +1,6 @@
--- Grain: one row per source and local day that this run rebuilds, with its stretch of time.
+-- Grain: one row per source and local day that this run rebuilds, with its bounds.
 -- Key: source_name, usage_date.
--- Inputs: the windows of the new slices; of tables that merge, the rows that they brought.
+-- Inputs: the windows of the new slices; the rows that they brought to merged tables.
 -- Rule: windows for the days that became empty, rows for those on a window's very end.
 {{ config(materialized='table') }}
 

@@ -29,7 +29,7 @@ numbered as (
     select
         *,
         row_number() over (
-            -- By time too, though it is in the fingerprint: then only the days asked for are read.
+            -- By time too, which the fingerprint has: so only days asked for are read.
             partition by source_name, call_time, fingerprint
             order by window_start, row_in_window
         ) as number_among_equals
