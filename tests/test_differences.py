@@ -21,15 +21,11 @@ from pathlib import Path
 from pipelines.publish import publish
 from pipelines.settings import WarehouseSettings
 
-path, published, event, number = sys.argv[1:]
-seen = 0
+path, published, event, touched = sys.argv[1:]
 
 def die(happening, arguments):
-    global seen
-    if happening == event and str(Path(published).parent) in str(arguments[0]):
-        seen += 1
-        if seen == int(number):
-            os.kill(os.getpid(), signal.SIGKILL)
+    if happening == event and str(arguments[0]) == touched:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(die)
 publish(WarehouseSettings(path=Path(path), published_path=Path(published)))
@@ -201,22 +197,21 @@ def test_a_change_that_was_not_noted_is_not_swapped_in(book: Book) -> None:
     assert book.publish().whole
 
 
-def kill(book: Book, event: str, number: int) -> None:
-    paths = (str(book.settings.path), str(book.settings.published_path))
-    died = subprocess.run([sys.executable, "-c", DIE, *paths, event, str(number)], check=False)
-    assert died.returncode == -signal.SIGKILL
+def kill(book: Book, event: str, touched: Path) -> None:
+    paths = [str(path) for path in (book.settings.path, book.settings.published_path)]
+    command = [sys.executable, "-c", DIE, *paths, event, str(touched)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
 
 
 def before_the_swap(book: Book) -> None:
-    kill(book, "os.rename", 1)
+    kill(book, "os.rename", book.settings.published_path.with_name(".p.duckdb.new"))
     assert book.ask("select max(call_date)::text from calls") == [("2026-11-11",)]
 
 
 def after_the_swap(book: Book) -> None:
-    # The folder is opened to make the rename last; nothing was settled in the warehouse by then.
-    kill(book, "os.rename", 1)
-    fresh = book.settings.published_path.with_name(".p.duckdb.new")
-    fresh.replace(book.settings.published_path)
+    # The folder is opened to make the rename last, before anything is settled in the warehouse.
+    kill(book, "open", book.settings.published_path.parent)
+    assert book.ask("select max(call_date)::text from calls") == [("2026-11-12",)]
 
 
 @pytest.mark.parametrize("death", [before_the_swap, after_the_swap])
