@@ -6,7 +6,7 @@ what was published is remembered: a night that is not published leaves nothing, 
 before the swap, and the private warehouse can be built anew without losing the past.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,40 +24,47 @@ LOGS = ("publications", "restatements")
 
 
 def remember(
-    connection: duckdb.DuckDBPyConnection, tables: Collection[str], earlier: Path | None
+    connection: duckdb.DuckDBPyConnection,
+    changed: Mapping[str, str],
+    known: Collection[str],
+    *,
+    begin: bool,
 ) -> dict[str, int]:
     """Write the memory into the file that is about to be published, beside its tables.
 
     Args:
-        connection: the private warehouse, the new file attached as `published`.
-        tables: what was copied into the new file.
-        earlier: the file published before; None where there is none.
+        connection: the private warehouse, the new file attached as `published`, the file published
+            before as `earlier`.
+        changed: the tables of the new file, and a condition on those of their rows that may differ
+            from the file before.
+        known: the tables of the file before; none where there is none.
+        begin: whether the new file is no copy of the one before, so that it has no memory yet.
 
     Returns:
         how many days that were complete before are restated, by cause.
 
     Raises:
-        RunError: the earlier file cannot be read, or it remembers a table that is gone.
+        RunError: the earlier file remembers a table that is gone.
     """
-    known = _attach(connection, earlier) if earlier else set()
-    if missing := [name for name in VERSIONED if name not in tables]:
-        if known.isdisjoint(LOGS):
+    if missing := [name for name in VERSIONED if name not in changed]:
+        if set(known).isdisjoint(LOGS):
             return {}
         raise RunError(f"{missing[0]} is not in the warehouse; run `llm-usage nightly` first")
-    for name in VERSIONED:
-        none_yet = (
-            f"from published.main.{name} select *, null::timestamptz as recorded_from, "
-            "null::timestamptz as recorded_to where false"
-        )
-        _take_over(connection, f"{name}_history", none_yet, known)
     now = _next_instant(connection, known)
+    if begin:
+        for name in VERSIONED:
+            none_yet = (
+                f"from published.main.{name} select *, null::timestamptz as recorded_from, "
+                "null::timestamptz as recorded_to"
+            )
+            _take_over(connection, f"{name}_history", none_yet, known)
     publication = f"from ({_statement('publications')}) select *, {_literal(now)} as recorded_at"
-    _take_over(connection, "publications", publication, known)
+    _add(connection, "publications", publication, known, begin=begin)
     for name in VERSIONED:
-        _add_versions(connection, name, now)
+        _add_versions(connection, name, changed[name], now)
     for name in ("compared_sources", "compared_usage"):
         connection.execute(f"create temporary table {name} as {_statement(name)}")
-    _take_over(connection, "restatements", _statement("restatements"), known)
+    _add(connection, "restatements", _statement("restatements"), known, begin=begin)
     restated = connection.execute(
         "select cause, count(distinct usage_date) from published.main.restatements "
         "where recorded_at = ? group by cause order by cause",
@@ -128,7 +135,12 @@ def _refuse_others(
             )
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> set[str]:
+def attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> set[str]:
+    """Attach the file published before as `earlier`, and return the names of its tables.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     try:
         connection.execute(f"attach {_quoted(str(earlier))} as earlier (read_only)")
     except duckdb.Error as error:
@@ -137,20 +149,35 @@ def _attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> set[str]:
             "published before; restore it, or move it away to begin a new memory"
         ) from None
     found = connection.execute(
-        "select table_name from information_schema.tables where table_catalog = 'earlier'"
+        "select table_name from information_schema.tables "
+        "where table_catalog = 'earlier' and table_schema = 'main'"
     )
     return {name for (name,) in found.fetchall()}
 
 
-def _take_over(
-    connection: duckdb.DuckDBPyConnection, name: str, query: str, known: set[str]
+def _add(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    query: str,
+    known: Collection[str],
+    *,
+    begin: bool,
 ) -> None:
-    """Create a table of what it held before and what is new; a column may come or go."""
+    """Add rows to a table that only grows."""
+    if begin:
+        _take_over(connection, name, query, known)
+    connection.execute(f"insert into published.main.{name} by name {query}")
+
+
+def _take_over(
+    connection: duckdb.DuckDBPyConnection, name: str, query: str, known: Collection[str]
+) -> None:
+    """Create a table of what it held before, for the rows of a query; a column may come or go."""
     past = f"from earlier.main.{name} union all by name" if name in known else ""
-    connection.execute(f"create table published.main.{name} as {past} ({query})")
+    connection.execute(f"create table published.main.{name} as {past} (from ({query}) where false)")
 
 
-def _next_instant(connection: duckdb.DuckDBPyConnection, known: set[str]) -> datetime:
+def _next_instant(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> datetime:
     now = datetime.now(UTC)
     if "publications" not in known:
         return now
@@ -160,21 +187,25 @@ def _next_instant(connection: duckdb.DuckDBPyConnection, known: set[str]) -> dat
     return max([now, *later])
 
 
-def _add_versions(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:
+def _add_versions(
+    connection: duckdb.DuckDBPyConnection, name: str, changed: str, now: datetime
+) -> None:
     table, history = f"published.main.{name}", f"published.main.{name}_history"
     columns = [column for column, *_ in connection.execute(f"describe {table}").fetchall()]
     is_same_row = " and ".join(
         f'rows."{column}" is not distinct from versions."{column}"' for column in columns
     )
+    rows = f"(from {table} where {changed})"
     connection.execute(
-        f"update {history} as versions set recorded_to = ? where recorded_to is null "  # noqa: S608
-        f"and not exists (select 1 from {table} as rows where {is_same_row})",
+        f"update {history} as versions set recorded_to = ? "  # noqa: S608 - our own names
+        f"where {changed} and recorded_to is null "
+        f"and not exists (select 1 from {rows} as rows where {is_same_row})",
         [now],
     )
     row = ", ".join(f'"{column}"' for column in columns)
     connection.execute(
         f"insert into {history} by name select *, ? as recorded_from from "  # noqa: S608
-        f"(from {table} except select {row} from {history} where recorded_to is null)",
+        f"({rows} except select {row} from {history} where {changed} and recorded_to is null)",
         [now],
     )
 

@@ -1,24 +1,34 @@
 """Gives people and BI tools a file that no load ever locks.
 
-The marts are copied as plain tables into a new file beside the old one, compared with the
-warehouse, and swapped in with one rename: a reader keeps the file it has open, the next one to
-connect sees the new day. The new file also remembers what the files before it said.
+A new file beside the old one is made equal to the marts, compared with the warehouse, and swapped
+in with one rename: a reader keeps the file it has open, the next one to connect sees the new day.
+It begins as a copy of the old file, of which only the days that differ are replaced: a night costs
+what is new. The new file also remembers what the files before it said.
 """
 
 import os
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from pipelines.differences import (
+    READABLE_FROM,
+    WHOLE,
+    count_rows,
+    differences,
+    forget,
+    settle,
+    stamp,
+    tables,
+)
 from pipelines.errors import RunError
-from pipelines.history import remember
+from pipelines.history import attach, remember
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
-
-READABLE_FROM = "v1.4.0"
-"""The oldest DuckDB that can open the published file; BI drivers lag behind."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +37,25 @@ class Published:
 
     Attributes:
         path: where it is.
-        rows: the rows of each table copied.
+        rows: the rows of each table.
         restated: how many days that were complete when published before changed, by cause.
+        whole: whether every table was written anew, not only the days that differ.
     """
 
     path: Path
     rows: dict[str, int]
     restated: dict[str, int]
+    whole: bool
 
 
 def publish(warehouse: WarehouseSettings) -> Published:
-    """Copy every table of schema `main` into the published file and swap it in.
+    """Make a file of every table of schema `main`, and swap it in as the published one.
 
     The file before it is kept beside it as `<name>.previous.duckdb`, and its memory is taken over.
     The caller has made sure that the data tests passed.
 
     Raises:
-        RunError: there is nothing to publish, or the copy does not equal the warehouse. The
+        RunError: there is nothing to publish, or the new file does not equal the warehouse. The
             published file is then as it was.
     """
     target = warehouse.published_path
@@ -56,14 +68,26 @@ def publish(warehouse: WarehouseSettings) -> Published:
     earlier = next((path for path in (target, _previous(target)) if path.exists()), None)
     with connect(warehouse) as connection:
         try:
-            rows = _copy(connection, fresh)
-            restated = remember(connection, rows.keys(), earlier)
+            ((ours,),) = connection.execute("select current_database()").fetchall()
+            names = tables(connection, ours)
+            if not names:
+                raise RunError("there is nothing to publish yet; run `llm-usage nightly` first")
+            known = attach(connection, earlier) if earlier else set()
+            found = differences(connection) if earlier == target else None
+            changed = found or dict.fromkeys(names, WHOLE)
+            if found:
+                _copy(target, fresh)
+            rows = _write(connection, fresh, changed)
+            restated = remember(connection, changed, known, begin=not found)
+            publication_id = stamp(connection)
+            connection.execute("checkpoint published")
             connection.execute("detach published")
-        except duckdb.Error as error:
+            _swap(fresh, target)
+            settle(connection, publication_id)
+        except (duckdb.Error, OSError) as error:
             fresh.unlink(missing_ok=True)
             raise RunError(f"publishing failed: {str(error).splitlines()[0]}") from error
-    _swap(fresh, target)
-    return Published(target, rows, restated)
+    return Published(target, rows, restated, whole=not found)
 
 
 def published_at(warehouse: WarehouseSettings) -> datetime | None:
@@ -72,37 +96,47 @@ def published_at(warehouse: WarehouseSettings) -> datetime | None:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.exists() else None
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, fresh: Path) -> dict[str, int]:
+def _copy(target: Path, fresh: Path) -> None:
+    shutil.copyfile(target, fresh)
+    fresh.chmod(0o644)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, fresh: Path, changed: Mapping[str, str]
+) -> dict[str, int]:
+    """Write the rows that changed into the new file, and return how many rows each table has."""
     connection.execute(f"attach '{_sql(fresh)}' as published (storage_version '{READABLE_FROM}')")
-    names = [
-        name
-        for (name,) in connection.execute(
-            "select table_name from information_schema.tables "
-            "where table_catalog = current_database() and table_schema = 'main' "
-            "and table_type = 'BASE TABLE' order by table_name"
-        ).fetchall()
-    ]
-    if not names:
-        raise RunError("there is nothing to publish yet; run `llm-usage nightly` first")
     rows: dict[str, int] = {}
-    for name in names:
-        connection.execute(f'create table published.main."{name}" as from main."{name}"')
-        ours, theirs = (
-            _fingerprint(connection, f'{where}main."{name}"') for where in ("", "published.")
-        )
-        if ours != theirs:
-            raise RunError(
-                f"the published copy of {name} differs from the warehouse; nothing was swapped"
-            )
-        rows[name] = ours[0]
+    for name, where in changed.items():
+        ours, theirs = f'main."{name}"', f'published.main."{name}"'
+        if where == WHOLE:
+            connection.execute(f"create or replace table {theirs} as from {ours}")
+        else:
+            connection.execute(f"delete from {theirs} where {where}")  # noqa: S608
+            connection.execute(f"insert into {theirs} from {ours} where {where}")
+        _compare(connection, name, where)
+        rows[name] = count_rows(connection, theirs)
     return rows
 
 
-def _fingerprint(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, ...]:
-    """Return the row count, and the exact sum of every column of money."""
+def _compare(connection: duckdb.DuckDBPyConnection, name: str, where: str) -> None:
+    ours, theirs = (
+        (count_rows(connection, table), _fingerprint(connection, table, where))
+        for table in (f'main."{name}"', f'published.main."{name}"')
+    )
+    if ours != theirs:
+        forget(connection)
+        raise RunError(
+            f"the published copy of {name} differs from the warehouse; nothing was swapped, and "
+            "the next publishing writes every table whole"
+        )
+
+
+def _fingerprint(connection: duckdb.DuckDBPyConnection, table: str, where: str) -> tuple[int, ...]:
+    """Return of some rows how many there are, and the exact sum of every column of money."""
     described = connection.execute(f"describe {table}").fetchall()
     money = [f'coalesce(sum("{column[0]}"), 0)' for column in described if "DECIMAL" in column[1]]
-    query = f"select {', '.join(['count(*)', *money])} from {table}"  # noqa: S608 - our own names
+    query = f"select {', '.join(['count(*)', *money])} from {table} where {where}"  # noqa: S608
     found = connection.execute(query).fetchone()
     assert found is not None  # noqa: S101 - an aggregate has one row
     return tuple(found)

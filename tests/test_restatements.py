@@ -40,6 +40,7 @@ create view intermediate.int_complete_days as
     select source_name, cast(min(window_start) as date) as first_day,
         cast(max(window_end) as date) - 1 as last_day
     from intermediate.int_load_ledger group by source_name;
+create table transform_state.unpublished_days (usage_date date);
 create table transform_state.settings as
     select 'reporting_timezone' as name, 'UTC' as value;
 """

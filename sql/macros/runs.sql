@@ -46,6 +46,25 @@
     ) }}
 {%- endmacro %}
 
+{#- Before a long table is changed: note the days that will be, for the next publishing, which empties
+    the list. A table made anew, and a run that rebuilds every day, note no day but NULL: all. That
+    it comes before is what counts: a run that fails or is killed has noted its days. -#}
+{% macro note_unpublished_days() -%}
+    insert into transform_state.unpublished_days
+    (
+        {%- if is_incremental() %}
+        select usage_date from {{ ref('int_touched_days') }}
+        where exists (select 1 from transform_state.processed_slices)
+        union
+        select null where not exists (select 1 from transform_state.processed_slices)
+        {%- else %}
+        select null
+        {%- endif %}
+    )
+    except
+    select usage_date from transform_state.unpublished_days
+{%- endmacro %}
+
 {#- Whether a row lies in a touched day; for a model with a CTE touched_days. The stretch of all of
     them stands there in so many words, so that the database can pass over whatever lies outside
     without reading it. `instant` is the column that a day follows from, where the rows are not

@@ -5,6 +5,7 @@
     materialized='incremental',
     incremental_strategy='touched_days',
     unique_key=['source_name', 'bucket_date'],
+    pre_hook="{{ note_unpublished_days() }}",
 ) }}
 
 with usage_buckets as (

@@ -6,6 +6,7 @@
     materialized='incremental',
     incremental_strategy='touched_days',
     unique_key=['source_name', 'call_date'],
+    pre_hook="{{ note_unpublished_days() }}",
     on_schema_change='sync_all_columns',
 ) }}
 

@@ -1,0 +1,211 @@
+"""What the published file does not say yet: the rows that the next publishing writes.
+
+The models note which days they change in tables as long as the history (`sql/macros/runs.sql`). The
+other tables of days are short, and compared. Whether the notes begin where the published file ends
+is seen by its id, which the warehouse knows. In any doubt, every table is written whole.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from hashlib import md5
+from uuid import uuid4
+
+import duckdb
+
+from pipelines.history import LOGS, STATEMENTS, VERSIONED
+
+READABLE_FROM = "v1.4.0"
+"""The oldest DuckDB that can open the published file; BI drivers lag behind."""
+
+DAY = "usage_date"
+"""The column that makes a table one of days."""
+
+NOTED = {"calls": "call_date", "call_costs": "call_date", "usage_buckets": "bucket_date"}
+"""The tables whose changed days the models note, and the column of the day: too long to compare."""
+
+WHOLE = "true"
+"""The condition on the rows to write of a table that is written whole."""
+
+FEW_BLOCKS = 64
+"""A file of no more blocks, 16 MB, is small however much of it is waste."""
+
+Columns = tuple[tuple[str, str], ...]
+
+
+def tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, Columns]:
+    """Return the tables of schema `main` of a database: names and types of their columns."""
+    found = connection.execute(
+        "select table_name, list((column_name, data_type) order by column_index) "
+        "from duckdb_columns() inner join duckdb_tables() using (database_name, schema_name, "
+        "table_name) where database_name = ? and schema_name = 'main' "
+        "group by table_name order by table_name",
+        [database],
+    )
+    return {name: tuple(columns) for name, columns in found.fetchall()}
+
+
+def differences(connection: duckdb.DuckDBPyConnection) -> dict[str, str] | None:
+    """Return a condition on the rows that each table differs in, or more rows.
+
+    Args:
+        connection: the private warehouse, the published file attached as `earlier`.
+
+    Returns:
+        None where every table is to be written whole: the published file is not the one that the
+        warehouse wrote last, its tables have other columns, every day has changed, or more than
+        half of the file is waste.
+    """
+    ((warehouse,),) = connection.execute("select current_database()").fetchall()
+    ours, theirs = tables(connection, warehouse), tables(connection, "earlier")
+    if not (_is_known(connection) and _is_same_shape(ours, theirs)) or _is_wasteful(connection):
+        return None
+    noted = connection.execute("select usage_date from transform_state.unpublished_days")
+    days: set[date | None] = {day for (day,) in noted.fetchall()}
+    if None in days:
+        return None
+    return {name: _condition(connection, name, columns, days) for name, columns in ours.items()}
+
+
+def stamp(connection: duckdb.DuckDBPyConnection) -> str:
+    """Give the file attached as `published` an id that the warehouse knows, and return it.
+
+    The id before it stays known: a run that is killed now may or may not have swapped the file.
+    """
+    publication_id = str(uuid4())
+    connection.execute("create schema if not exists published.publishing")
+    connection.execute(
+        "create or replace table published.publishing.stamp as "
+        "select ?::uuid as publication_id, ? as form",
+        [publication_id, _form()],
+    )
+    connection.execute("create schema if not exists transform_state")
+    connection.execute(
+        "create table if not exists transform_state.published_files (publication_id uuid)"
+    )
+    connection.execute(
+        "insert into transform_state.published_files values (?::uuid)", [publication_id]
+    )
+    return publication_id
+
+
+def settle(connection: duckdb.DuckDBPyConnection, publication_id: str) -> None:
+    """Forget the days that were not published: now they are."""
+    connection.begin()
+    connection.execute(
+        "delete from transform_state.published_files where publication_id <> ?::uuid",
+        [publication_id],
+    )
+    if _has_table(connection, "transform_state.unpublished_days"):
+        connection.execute("delete from transform_state.unpublished_days")
+    connection.commit()
+
+
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Know no published file any more, so that the next one is written whole."""
+    if _has_table(connection, "transform_state.published_files"):
+        connection.execute("delete from transform_state.published_files")
+
+
+def _is_known(connection: duckdb.DuckDBPyConnection) -> bool:
+    needed = (
+        "earlier.publishing.stamp",
+        "transform_state.published_files",
+        "transform_state.unpublished_days",
+    )
+    if not all(_has_table(connection, name) for name in needed):
+        return False
+    found = connection.execute(
+        "select count(*) from earlier.publishing.stamp "
+        "inner join transform_state.published_files using (publication_id) where form = ?",
+        [_form()],
+    )
+    return found.fetchall() == [(1,)]
+
+
+def _form() -> str:
+    """Return what the published file is written by, besides the models."""
+    statements = [path.read_text(encoding="utf-8") for path in sorted(STATEMENTS.glob("*.sql"))]
+    return md5("".join([READABLE_FROM, *statements]).encode(), usedforsecurity=False).hexdigest()
+
+
+def _is_same_shape(ours: Mapping[str, Columns], theirs: Mapping[str, Columns]) -> bool:
+    remembers = ours.keys() >= set(VERSIONED)
+    memory = {*LOGS, *(f"{name}_history" for name in VERSIONED)} if remembers else set()
+    return ours.items() <= theirs.items() and theirs.keys() == {*ours, *memory}
+
+
+def _is_wasteful(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file written whole would be less than half as long."""
+    ((total, used),) = connection.execute(
+        "select total_blocks, used_blocks from pragma_database_size() "
+        "where database_name = 'earlier'"
+    ).fetchall()
+    names = [name for name in tables(connection, "earlier") if name in NOTED]
+    held = connection.execute(
+        "select table_name, estimated_size from duckdb_tables() "
+        "where database_name = 'earlier' and schema_name = 'main' and list_contains(?, table_name)",
+        [names],
+    ).fetchall()
+    # Rows that were deleted stay in their blocks until DuckDB finds others to merge them with.
+    deleted = sum(rows for _, rows in held) - sum(
+        count_rows(connection, f"earlier.main.{name}") for name in names
+    )
+    live = 1 - deleted / max(1, sum(rows for _, rows in held))
+    return bool(total > FEW_BLOCKS and total > 2 * used * live)
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return how many rows a table has."""
+    ((rows,),) = connection.execute(f"select count(*) from {table}").fetchall()  # noqa: S608
+    return int(rows)
+
+
+def _condition(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: Columns,
+    noted: set[date | None],
+) -> str:
+    names = dict(columns)
+    if name in NOTED and NOTED[name] in names:
+        return _of_days(NOTED[name], noted)
+    if names.get(DAY) == "DATE":
+        return _of_days(DAY, _differing_days(connection, name, columns))
+    return WHOLE
+
+
+def _differing_days(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Columns
+) -> set[date | None]:
+    row = ", ".join(f'"{column}"' for column, _ in columns)
+    # The outer hash keeps two rows that swap a value from adding up to the same.
+    ours, theirs = (
+        f"(select {DAY}, count(*), sum(hash(hash({row}))::hugeint) "  # noqa: S608 - our own names
+        f'from {where}main."{name}" group by {DAY})'
+        for where in ("", "earlier.")
+    )
+    found = connection.execute(
+        f"select {DAY} from ((from {ours} except from {theirs}) "  # noqa: S608
+        f"union all (from {theirs} except from {ours}))"
+    )
+    return {day for (day,) in found.fetchall()}
+
+
+def _of_days(column: str, days: set[date | None]) -> str:
+    # Literals: DuckDB then skips the rows that lie elsewhere.
+    listed = ", ".join(f"date '{day}'" for day in sorted(day for day in days if day))
+    conditions = [f'"{column}" in ({listed})'] if listed else []
+    if None in days:
+        conditions.append(f'"{column}" is null')
+    return f"({' or '.join(conditions)})" if conditions else "false"
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    *database, schema, table = name.split(".")
+    where = f"'{database[0]}'" if database else "current_database()"
+    found = connection.execute(
+        f"select count(*) from duckdb_tables() where database_name = {where} "  # noqa: S608
+        "and schema_name = ? and table_name = ?",
+        [schema, table],
+    )
+    return found.fetchall() == [(1,)]
