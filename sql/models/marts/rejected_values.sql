@@ -22,7 +22,7 @@ usage_buckets as (
     where rejected is not null
 ),
 
-affected as (
+rows_of_both as (
     select
         source_name,
         'call' as row_kind,
@@ -40,23 +40,26 @@ affected as (
     from usage_buckets
 ),
 
+affected as (
+    select * from rows_of_both
+    {% if is_incremental() %}
+        where {{ in_touched_days('usage_date') }}
+    {% endif %}
+),
+
 final as (
     {%- for column in limits() %}
-    select
-        source_name,
-        row_kind,
-        row_id,
-        usage_date,
-        '{{ column }}' as column_name,
-        {{ json_text('rejected', column) }} as value_sent,
-        {{ why_rejected(column, json_text('rejected', column)) }} as why
-    from affected
-    where
-        {{ json_text('rejected', column) }} is not null
-        {% if is_incremental() -%}
-            and {{ in_touched_days('usage_date') }}
-        {%- endif %}
-    {{ "union all" if not loop.last }}
+        select
+            source_name,
+            row_kind,
+            row_id,
+            usage_date,
+            '{{ column }}' as column_name,
+            {{ json_text('rejected', column) }} as value_sent,
+            {{ why_rejected(column, json_text('rejected', column)) }} as why
+        from affected
+        where {{ json_text('rejected', column) }} is not null
+        {{ "union all" if not loop.last }}
     {%- endfor %}
 )
 
