@@ -40,11 +40,7 @@ def in_words(result: Entry, manifest: Entry, log: Path) -> str:
 
 
 def cause(message: str) -> str:
-    """Return what the database says in a message of dbt, else what dbt says itself.
-
-    >>> cause("Runtime Error in model m (m.sql)\\n  Out of Range Error: Overflow\\n  LINE 1: x")
-    'Out of Range Error: Overflow'
-    """
+    """Return what the database says in a message of dbt, else what dbt says itself."""
     first, *others = [line.strip() for line in message.splitlines() if line.strip()]
     said: list[str] = []
     for line in others:
@@ -61,12 +57,12 @@ def _failed_test(result: Entry, node: Entry, name: str) -> str:
     where = f" ({' '.join(tested.split('.')[::2])})" if tested else ""
     wrong = _inner(node.get("description") or _of_a_column(node) or name)
     steps = [f"{rows}: {wrong}{where}"]
-    if node.get("compiled_path"):
-        steps.append(f"{node['compiled_path']} shows them in the private warehouse")
     if next_step := node.get("config", {}).get("meta", {}).get("next"):
         steps.append(_inner(next_step))
     elif result["status"] == "fail":
-        steps.append("what follows from them is not published until the test passes")
+        steps.append("nothing is published until they are put right")
+    if node.get("compiled_path"):
+        steps.append(f"to see them run {node['compiled_path']} in the private warehouse")
     return "; ".join(steps)
 
 

@@ -73,6 +73,8 @@ REJECTED = """
     from rejected_values
 """
 
+SEE_REJECTED = "select * from rejected_values"
+
 
 def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say what a night brought, what failed, and where the results are."""
@@ -90,7 +92,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
         published(console, done.published)
         _next(console, warehouse)
     elif done.models:
-        console.print("[red]not published[/]: a data test failed; the file of before stays")
+        console.print("[red]not published[/]: see what failed above; the file of before stays")
 
 
 def models(console: Console, outcome: Outcome) -> None:
@@ -156,7 +158,7 @@ def rejected(console: Console, warehouse: WarehouseSettings) -> None:
     if values:
         console.print(
             f"[yellow]rejected[/]: {_counted(values, 'value')} of {_counted(rows, 'row')}; "
-            "select * from rejected_values",
+            f"{SEE_REJECTED}",
             highlight=False,
         )
 
