@@ -54,7 +54,8 @@ final as (
         cast(sum(case when measure = 'cached_tokens' then quantity end) as decimal(38, 0))
             as cache_read_input_tokens,
         cast(
-            sum(case when measure = 'reasoning_tokens' then quantity end) as decimal(38, 0)
+            sum(case when measure = 'reasoning_tokens' then quantity end)
+            as decimal(38, 0)
         )
             as reasoning_output_tokens,
         cast(sum(case when measure = 'cost' then quantity end) as decimal(38, 12))
