@@ -29,20 +29,20 @@ CALLS: list[tuple[int, int, str, dict[str, Any]]] = [
 ]
 
 REJECTED = [
-    ("lke", "call", "total_tokens", "1e+300", "larger than 900000000000"),
+    ("lke", "call", "total_tokens", "1e+300", "larger than 1099511627776"),
     ("lke", "call", "total_tokens", "2.7", "not a whole number"),
     ("lke", "usage_bucket", "total_tokens", "2.7", "not a whole number"),
     ("mr", "usage_bucket", "cost_reported", "-50000000000000000000", f"smaller than -{10**18}"),
-    ("proxy:1", "call", "input_tokens", str(HUGE), "larger than 900000000000"),
+    ("proxy:1", "call", "input_tokens", str(HUGE), "larger than 1099511627776"),
     ("proxy:10", "call", "request_count", str(2**63), "larger than 1000000"),
     ("proxy:10", "call", "status_code", str(2**40), "larger than 1000000"),
-    ("proxy:2", "call", "input_tokens", str(HUGE), "larger than 900000000000"),
+    ("proxy:2", "call", "input_tokens", str(HUGE), "larger than 1099511627776"),
     ("proxy:5", "call", "cost_reported", str(5 * 10**19), f"larger than {10**18}"),
     ("proxy:9", "call", "cost_reported", "-0.5", "negative"),
     ("proxy:9", "call", "total_tokens", "-83", "negative"),
     ("weave", "usage_bucket", "cost_reported", "-1", "negative"),
-    ("weave", "usage_bucket", "input_tokens", "1e+19", "larger than 900000000000"),
-    ("weave", "usage_bucket", "total_tokens", "1e+19", "larger than 900000000000"),
+    ("weave", "usage_bucket", "input_tokens", "1e+19", "larger than 1099511627776"),
+    ("weave", "usage_bucket", "total_tokens", "1e+19", "larger than 1099511627776"),
 ]
 
 

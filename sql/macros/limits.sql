@@ -1,14 +1,14 @@
 {#- What a vendor's number must be to be summed, in one place.
 
-    The sum of ten million rows of the largest number admitted fits the type of the sum: tokens and
-    calls a bigint (9 * 10 ** 11 * 10 ** 7 < 2 ** 63), an amount a decimal(38, 12)
-    (10 ** 18 * 10 ** 7 < 10 ** 26). An amount in any currency is far below: 10 ** 15 rupiah are
+    The sum of eight million rows of the largest number admitted, and of ten million amounts, fits
+    the type of the sum: tokens and calls a bigint (2 ** 40 * 2 ** 23 = 2 ** 63), an amount a
+    decimal(38, 12) (10 ** 18 * 10 ** 7 < 10 ** 26). An amount in any currency is far below: 10 ** 15 rupiah are
     60 billion dollars. A number beyond, a negative one where there is no such thing, or a part of a
     token becomes NULL in the marts and is named in `rejected_values`. -#}
 
 {#- The largest number admitted in each column that has a limit. -#}
 {% macro limits() -%}
-    {%- set tokens = 9 * 10 ** 11 -%}
+    {%- set tokens = 2 ** 40 -%}
     {{ return({
         'calls': tokens,
         'errors': tokens,
