@@ -2,9 +2,9 @@
 
     The sum of eight million rows of the largest number admitted, and of ten million amounts, fits
     the type of the sum: tokens and calls a bigint (2 ** 40 * 2 ** 23 = 2 ** 63), an amount a
-    decimal(38, 12) (10 ** 18 * 10 ** 7 < 10 ** 26). An amount in any currency is far below: 10 ** 15 rupiah are
-    60 billion dollars. A number beyond, a negative one where there is no such thing, or a part of a
-    token becomes NULL in the marts and is named in `rejected_values`. -#}
+    decimal(38, 12) (10 ** 18 * 10 ** 7 < 10 ** 26). An amount in any currency is far below:
+    10 ** 15 rupiah are 60 billion dollars. A number beyond, a negative one where there is no such
+    thing, or a part of a token becomes NULL in the marts and is named in `rejected_values`. -#}
 
 {#- The largest number admitted in each column that has a limit. -#}
 {% macro limits() -%}
