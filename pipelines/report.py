@@ -68,6 +68,13 @@ DIFFERING = """
 
 SHOWN_DIFFERENCES = 20
 
+REJECTED = """
+    select count(*), count(distinct (row_kind, row_id))
+    from rejected_values
+"""
+
+SEE_REJECTED = "select * from rejected_values"
+
 
 def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say what a night brought, what failed, and where the results are."""
@@ -81,10 +88,11 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     if done.published:
         _last_week(console, warehouse)
         reconciliation(console, warehouse)
+        rejected(console, warehouse)
         published(console, done.published)
         _next(console, warehouse)
     elif done.models:
-        console.print("[red]not published[/]: a data test failed; the file of before stays")
+        console.print("[red]not published[/]: see what failed above; the file of before stays")
 
 
 def models(console: Console, outcome: Outcome) -> None:
@@ -151,6 +159,18 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
         )
     if differing > len(lines):
         console.print("  and more: select * from reconciliation where verdict = 'differs'")
+
+
+def rejected(console: Console, warehouse: WarehouseSettings) -> None:
+    """Say how many numbers could not be summed and are NULL; nothing where there is none."""
+    with _published(warehouse) as connection:
+        values, rows = connection.execute(REJECTED).fetchall()[0]
+    if values:
+        console.print(
+            f"[yellow]rejected[/]: {_counted(values, 'value')} of {_counted(rows, 'row')}; "
+            f"{SEE_REJECTED}",
+            highlight=False,
+        )
 
 
 def status(console: Console, warehouse: WarehouseSettings) -> None:
@@ -247,6 +267,10 @@ def _plain(value: Decimal | None, sign: str = "") -> str:
         return "nothing"
     text = f"{value:{sign},f}"
     return text.rstrip("0").rstrip(".")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing if number == 1 else thing + 's'}"
 
 
 def _shown(value: Any) -> str:

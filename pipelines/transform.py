@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import duckdb
 
 from pipelines.errors import RunError
+from pipelines.findings import in_words
 from pipelines.prices import load_public_prices
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
@@ -43,8 +44,8 @@ class Outcome:
     Attributes:
         built: how many models and seeds were built.
         tests: how many data tests passed.
-        problems: a line for each node that failed, with what dbt says of it.
-        warnings: a line for each test that warns.
+        problems: a line for each node that failed: what is wrong and what to do.
+        warnings: the same for each test that warns.
         seconds: how long dbt says it took.
         tested_all_at: when all of history was last tested with success; None where it never was.
     """
@@ -191,15 +192,16 @@ def _read_results(run: dict[str, Any]) -> Outcome:
     kinds = {"built": 0, "tests": 0}
     problems: list[str] = []
     warnings: list[str] = []
+    target, log = Path(run["args"]["target_path"]), Path(run["args"]["log_path"]) / "dbt.log"
+    manifest = json.loads((target / "manifest.json").read_text())
     for result in run["results"]:
-        kind, _, name = result["unique_id"].split(".", 2)
-        line = f"{kind} {name}: {(result['message'] or result['status']).splitlines()[0]}"
         if result["status"] in ("success", "pass"):
-            kinds["tests" if kind in ("test", "unit_test") else "built"] += 1
+            is_test = result["unique_id"].startswith(("test.", "unit_test."))
+            kinds["tests" if is_test else "built"] += 1
         elif result["status"] == "warn":
-            warnings.append(line)
+            warnings.append(in_words(result, manifest, log))
         elif result["status"] != "skipped":
-            problems.append(line)
+            problems.append(in_words(result, manifest, log))
     return Outcome(
         kinds["built"], kinds["tests"], tuple(problems), tuple(warnings), run["elapsed_time"]
     )

@@ -49,3 +49,12 @@
 {% macro duckdb__is_identifier(text) -%}
     regexp_full_match({{ text }}, '[A-Za-z0-9][A-Za-z0-9._:/-]*')
 {%- endmacro %}
+
+{#- A value as `type`; NULL where it does not fit. -#}
+{% macro cast_or_null(expression, type) -%}
+    {{ return(adapter.dispatch('cast_or_null')(expression, type)) }}
+{%- endmacro %}
+
+{% macro duckdb__cast_or_null(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
+{%- endmacro %}

@@ -9,6 +9,9 @@
     {{ return({
         'calls': 'call_date',
         'call_costs': 'call_date',
+        'rejected_values': 'usage_date',
+        'cache_savings': 'usage_date',
+        'cost_variance': 'usage_date',
         'usage_buckets': 'bucket_date',
         'daily_tokens': 'usage_date',
         'daily_costs': 'usage_date',

@@ -1,4 +1,5 @@
 -- Incremental days neither lose nor double a call: calls agrees with staging, day by day.
+-- What has no day is in no day that could be rebuilt; calls_have_a_day tells of it.
 with staged as (
     select
         source_name,
@@ -6,7 +7,9 @@ with staged as (
         count(*) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('int_calls') }}
-    where {{ tested('call_date', 'billed_at') }}
+    where
+        call_date is not null
+        and {{ tested('call_date', 'billed_at') }}
     group by source_name, call_date
 ),
 
@@ -17,7 +20,9 @@ built as (
         count(*) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('calls') }}
-    where {{ tested('call_date') }}
+    where
+        call_date is not null
+        and {{ tested('call_date') }}
     group by source_name, call_date
 ),
 

@@ -1,4 +1,7 @@
--- The tiers of a price begin at 0, follow on each other and end open.
+-- The tiers of a price begin at 0, follow on each other and end open. A call in a gap
+-- has no price and is counted as unpriced.
+{{ config(severity='warn') }}
+
 with prices as (
     select * from {{ ref('prices') }}
 ),

@@ -8,6 +8,7 @@ with staged as (
         sum(calls) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('int_usage_buckets') }}
+    where bucket_date is not null
     group by source_name, bucket_date
 ),
 
@@ -19,6 +20,7 @@ built as (
         sum(calls) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('usage_buckets') }}
+    where bucket_date is not null
     group by source_name, bucket_date
 ),
 

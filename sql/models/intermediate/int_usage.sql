@@ -99,7 +99,11 @@ final as (
             and (
                 usage.rollup_from = source_roles.rollup_from
                 -- A bucket of money alone, which the vendor laid to no call that we have.
-                or (usage.calls = 0 and usage.total_tokens is null)
+                or (
+                    usage.calls = 0
+                    and usage.total_tokens is null
+                    and usage.cost is not null
+                )
             )
 )
 

@@ -1,8 +1,9 @@
 -- Grain: one row per stretch of time that a vendor reports only in sum, of all vendors.
 -- Key: bucket_id.
 -- Inputs: the buckets of each vendor's staging that has some, one line each.
+-- Rule: a number that cannot be summed is NULL here, and in `rejected` as sent.
 with final as (
-    {{ union_of([
+    {{ admitted_union_of([
         ref('stg_alibaba_model_router__usage_buckets'),
         ref('stg_tencent_lke__usage_buckets'),
         ref('stg_weave__usage_buckets'),

@@ -94,13 +94,16 @@ staged as (
     select
         *,
         -- First its calls grow as those of its source did, ...
-        case when source_baseline_calls = 0 then cost else cost_at_source_calls end
-            as cost_at_volume,
+        case
+            when source_baseline_calls = 0 then cost
+            -- A quotient too large to be told is no step of its own.
+            else coalesce(cost_at_source_calls, cost)
+        end as cost_at_volume,
         -- ... then it has its own tokens, each at what it cost on the baseline day.
         case
             when source_baseline_calls = 0 then cost
-            when tokens > 0 and baseline_tokens > 0 then cost_at_tokens
-            when baseline_calls > 0 then cost_at_calls
+            when tokens > 0 and baseline_tokens > 0 then coalesce(cost_at_tokens, cost)
+            when baseline_calls > 0 then coalesce(cost_at_calls, cost)
             else cost
         end as cost_at_mix,
         case

@@ -34,14 +34,16 @@ final as (
         daily_costs.calls,
         daily_costs.counts_in_totals,
         '{{ var("reporting_currency") }}' as reporting_currency,
-        cast(
-            daily_costs.cost * daily_exchange_rates.exchange_rate as decimal(38, 12)
-        ) as cost_in_reporting_currency,
+        {{ converted('daily_costs.cost', 'daily_exchange_rates.exchange_rate') }}
+            as cost_in_reporting_currency,
         daily_exchange_rates.exchange_rate,
         daily_exchange_rates.rate_valid_on,
         case
             when daily_costs.cost is null then 0
-            when daily_exchange_rates.exchange_rate is not null then 0
+            when
+                {{ converted('daily_costs.cost', 'daily_exchange_rates.exchange_rate') }}
+                is not null
+                then 0
             else daily_costs.calls
         end as unconverted_calls
     from daily_costs

@@ -157,7 +157,7 @@ final as (
         cast(
             {{ proportion(
                 'spent', 100, 'cast(nullif(budget, 0) as decimal(38, 2)) * 100'
-            ) }} as decimal(18, 6)
+            ) }} as decimal(38, 6)
         ) as budget_share,
         case when is_at_rest then spent else spent + expected end as expected_landing,
         case when is_at_rest then spent else spent + lowest end as lowest_landing,

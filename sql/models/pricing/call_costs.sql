@@ -26,7 +26,8 @@ compared as (
     select
         *,
         coalesce(
-            cast({{ json_text('attributes', 'discount') }} as decimal(9, 6)),
+            -- A factor of ten and more is none.
+            {{ cast_or_null(json_text('attributes', 'discount'), 'decimal(7, 6)') }},
             1
         ) as discount,
         case

@@ -41,7 +41,7 @@ logs as (
         *,
         case
             when not is_settled then null
-            when used_amount is not null then used_amount
+            when used_amount is not null then cast(used_amount as decimal(38, 12))
             -- Nobody gave the model a price: its cost is not known, it is not 0.
             when not is_priced and (is_success or usage_total_tokens > 0) then null
             else 0
@@ -82,7 +82,7 @@ final as (
             as cache_creation_input_tokens,
         case when logs.is_settled then coalesce(logs.usage_reasoning_tokens, 0) end
             as reasoning_output_tokens,
-        1 + coalesce(logs.retry_times, 0) as request_count,
+        1 + cast(coalesce(logs.retry_times, 0) as decimal(19, 0)) as request_count,
         {{ milliseconds_between('logs.request_at', 'logs.created_at') }} as latency_ms,
         nullif(logs.ttfb_milliseconds, 0) as time_to_first_chunk_ms,
         nullif(logs.upstream_id, '') as response_id,

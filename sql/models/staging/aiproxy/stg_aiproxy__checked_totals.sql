@@ -76,9 +76,14 @@ controls as (
         nullif(dashboard.model, '') as model,
         dashboard.bucket_start,
         dashboard.bucket_start + interval '1' hour as bucket_end,
-        sum(dashboard.request_count - coalesce(dashboard.retry_count, 0)) as calls,
-        sum(dashboard.request_count - coalesce(dashboard.exception_count, 0))
-            as successful_calls,
+        sum(
+            cast(dashboard.request_count as decimal(19, 0))
+            - coalesce(dashboard.retry_count, 0)
+        ) as calls,
+        sum(
+            cast(dashboard.request_count as decimal(19, 0))
+            - coalesce(dashboard.exception_count, 0)
+        ) as successful_calls,
         sum(
             case
                 -- Releases that do not break failures down.
@@ -95,7 +100,7 @@ controls as (
         sum(coalesce(dashboard.total_tokens, 0)) as total_tokens,
         sum(coalesce(dashboard.cached_tokens, 0)) as cache_read_input_tokens,
         sum(coalesce(dashboard.reasoning_tokens, 0)) as reasoning_output_tokens,
-        sum(coalesce(dashboard.used_amount, 0)) as cost,
+        sum(coalesce(cast(dashboard.used_amount as decimal(38, 12)), 0)) as cost,
         max(
             case
                 when job_days.model is not null

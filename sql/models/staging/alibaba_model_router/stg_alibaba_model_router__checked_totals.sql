@@ -50,7 +50,7 @@ billing_lines as (
         sum(total_tokens) as total_tokens,
         sum(cached_tokens) as cache_read_input_tokens,
         sum(reasoning_tokens) as reasoning_output_tokens,
-        sum(amount) as cost
+        sum(cast(amount as decimal(38, 12))) as cost
     from {{ ref('stg_alibaba_model_router__billing_lines') }}
     group by source_name, nullif(model_code, ''), date_trunc('hour', request_time)
 ),

@@ -20,8 +20,8 @@ measured as (
         client_id,
         api_key_id,
         model_code,
-        json_extract_string(metric, '$.key') as measure,
-        cast(json_extract_string(metric, '$.value') as decimal(38, 12)) as quantity,
+        {{ json_text('metric', 'key') }} as measure,
+        {{ cast_or_null(json_text('metric', 'value'), 'decimal(38, 12)') }} as quantity,
         null as currency
     from usage
     union all
@@ -32,7 +32,7 @@ measured as (
         api_key_id,
         model_code,
         'cost' as measure,
-        payable_amount as quantity,
+        cast(payable_amount as decimal(38, 12)) as quantity,
         currency
     from costs
 ),
@@ -45,15 +45,18 @@ final as (
         cast(nullif(client_id, 0) as varchar) as account_id,
         api_key_id,
         model_code as request_model,
-        cast(sum(case when measure = 'total_calls' then quantity end) as bigint)
+        cast(sum(case when measure = 'total_calls' then quantity end) as decimal(38, 0))
             as calls,
-        cast(sum(case when measure = 'input_tokens' then quantity end) as bigint)
+        cast(sum(case when measure = 'input_tokens' then quantity end) as decimal(38, 0))
             as input_tokens,
-        cast(sum(case when measure = 'output_tokens' then quantity end) as bigint)
+        cast(sum(case when measure = 'output_tokens' then quantity end) as decimal(38, 0))
             as output_tokens,
-        cast(sum(case when measure = 'cached_tokens' then quantity end) as bigint)
+        cast(sum(case when measure = 'cached_tokens' then quantity end) as decimal(38, 0))
             as cache_read_input_tokens,
-        cast(sum(case when measure = 'reasoning_tokens' then quantity end) as bigint)
+        cast(
+            sum(case when measure = 'reasoning_tokens' then quantity end)
+            as decimal(38, 0)
+        )
             as reasoning_output_tokens,
         cast(sum(case when measure = 'cost' then quantity end) as decimal(38, 12))
             as cost,

@@ -23,11 +23,12 @@ billed as (
         currency,
         count(*) as billing_lines,
         count(log_id) as matched_lines,
-        cast(sum(amount) as decimal(38, 12)) as amount,
-        cast(sum(case when log_id is null then amount else 0 end) as decimal(38, 12))
+        sum(cast(amount as decimal(38, 12))) as amount,
+        sum(case when log_id is null then cast(amount as decimal(38, 12)) else 0 end)
             as unmatched_amount,
-        cast(sum(case when log_id is null then total_tokens else 0 end) as bigint)
-            as unmatched_tokens
+        cast(
+            sum(case when log_id is null then total_tokens else 0 end) as decimal(38, 0)
+        ) as unmatched_tokens
     from billing_lines
     group by source_name, usage_date, currency
 ),

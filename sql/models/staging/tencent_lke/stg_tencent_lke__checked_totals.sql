@@ -1,22 +1,34 @@
 -- Grain: one row per pair, side, model that was asked for, local day and measure.
 -- Key: all of these and source_name.
 -- Inputs: the calls, and the vendor's own totals of the same days.
--- Rule: totals of another time zone's days are not compared.
+-- Rule: totals of another time zone's days are not compared, nor tokens that cannot be.
 with calls as (
     select
-        *,
-        {{ local_date('finished_at') }} as usage_date
+        source_name,
+        request_model,
+        finished_at,
+        {{ local_date('finished_at') }} as usage_date,
+        {{ admitted('input_tokens', 'bigint') }} as input_tokens,
+        {{ admitted('output_tokens', 'bigint') }} as output_tokens,
+        {{ admitted('total_tokens', 'bigint') }} as total_tokens
     from {{ ref('stg_tencent_lke__calls') }}
 ),
 
 controls as (
     select
-        *,
+        source_name,
+        request_model,
         request_model as scope,
         request_model as model,
         window_start as bucket_start,
         window_end as bucket_end,
-        {{ local_date('window_start') }} as usage_date
+        window_start,
+        window_end,
+        {{ local_date('window_start') }} as usage_date,
+        calls,
+        {{ admitted('input_tokens', 'bigint') }} as input_tokens,
+        {{ admitted('output_tokens', 'bigint') }} as output_tokens,
+        {{ admitted('total_tokens', 'bigint') }} as total_tokens
     from {{ ref('stg_tencent_lke__token_usage') }}
     where
         sub_biz_type is null

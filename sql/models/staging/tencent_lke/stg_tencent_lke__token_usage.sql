@@ -16,9 +16,9 @@ final as (
         timezone as reporting_timezone,
         region,
         api_call_stats as calls,
-        {{ whole_number('input_token_usage') }} as input_tokens,
-        {{ whole_number('output_token_usage') }} as output_tokens,
-        {{ whole_number('total_token_usage') }} as total_tokens,
+        input_token_usage as input_tokens,
+        output_token_usage as output_tokens,
+        total_token_usage as total_tokens,
         {{ whole_number('search_usage') }} as search_count,
         case when sub_biz_type = 'FileParse' then page_usage end as page_count,
         _dlt_load_id as load_id

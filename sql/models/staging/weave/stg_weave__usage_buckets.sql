@@ -6,16 +6,15 @@ with usage_buckets as (
     select * from {{ source('weave', 'usage_buckets') }}
 ),
 
--- Sums come as floats of whole tokens.
+-- Sums come as floats, so that also the total is one.
 tokens as (
     select
         *,
-        cast(round(sum_input_tokens) as bigint) as input_tokens,
-        cast(round(sum_output_tokens) as bigint) as output_tokens,
-        cast(round(sum_total_tokens) as bigint) as logged_total_tokens,
-        cast(round(sum_cache_read_input_tokens) as bigint) as cache_read_input_tokens,
-        cast(round(sum_cache_creation_input_tokens) as bigint)
-            as cache_creation_input_tokens,
+        sum_input_tokens as input_tokens,
+        sum_output_tokens as output_tokens,
+        sum_total_tokens as logged_total_tokens,
+        sum_cache_read_input_tokens as cache_read_input_tokens,
+        sum_cache_creation_input_tokens as cache_creation_input_tokens,
         lower(model) as model_key
     from usage_buckets
 ),

@@ -1,0 +1,95 @@
+{#- What a vendor's number must be to be summed, in one place.
+
+    The sum of eight million rows of the largest number admitted, and of ten million amounts, fits
+    the type of the sum: tokens and calls a bigint (2 ** 40 * 2 ** 23 = 2 ** 63), an amount a
+    decimal(38, 12) (10 ** 18 * 10 ** 7 < 10 ** 26). An amount in any currency is far below:
+    10 ** 15 rupiah are 60 billion dollars. A number beyond, a negative one where there is no such
+    thing, or a part of a token becomes NULL in the marts and is named in `rejected_values`. -#}
+
+{#- The largest number admitted in each column that has a limit. -#}
+{% macro limits() -%}
+    {%- set tokens = 2 ** 40 -%}
+    {{ return({
+        'calls': tokens,
+        'errors': tokens,
+        'input_tokens': tokens,
+        'output_tokens': tokens,
+        'total_tokens': tokens,
+        'cache_read_input_tokens': tokens,
+        'cache_creation_input_tokens': tokens,
+        'reasoning_output_tokens': tokens,
+        'status_code': 10 ** 6,
+        'request_count': 10 ** 6,
+        'cost_reported': 10 ** 18,
+    }) }}
+{%- endmacro %}
+
+{#- Whether what is sent in a column of `limits` is a number that can be; NULL where it is NULL.
+    Only a charge can be a credit: below 0, a gateway's or an observer's own reckoning is an error
+    of it, such as input less more cached tokens than that. -#}
+{% macro is_admitted(column) -%}
+    {%- set limit = limits()[column] -%}
+    {%- if column == 'cost_reported' -%}
+        (
+            abs(cost_reported) <= {{ limit }}
+            and (
+                cost_reported >= 0
+                or coalesce(cast(cost_kind as varchar), '') = 'chargeback'
+            )
+        )
+    {%- else -%}
+        ({{ column }} between 0 and {{ limit }} and {{ column }} = floor({{ column }}))
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The number in a column of `limits`, as `type`; NULL where it is not admitted. -#}
+{% macro admitted(column, type) -%}
+    case when {{ is_admitted(column) }} then cast({{ column }} as {{ type }}) end
+{%- endmacro %}
+
+{#- All rows of `relations`, as `union_of` gives them, but for the numbers that are not admitted:
+    they are NULL, and in `rejected` as sent. What a cost is in goes with it. -#}
+{% macro admitted_union_of(relations, columns) -%}
+    {%- set measures = [] -%}
+    {%- set conditions = [] -%}
+    {%- set members = {} -%}
+    {%- for name in columns if name in limits() -%}
+        {%- set sent = 'cast(' ~ name ~ ' as varchar)' -%}
+        {%- if name == 'cost_reported' -%}
+            {#- Without the zeros of its type. -#}
+            {%- set sent = "rtrim(rtrim(" ~ sent ~ ", '0'), '.')" -%}
+        {%- endif -%}
+        {%- do measures.append(name) -%}
+        {%- do conditions.append('not ' ~ is_admitted(name)) -%}
+        {%- do members.update(
+            {name: 'case when not ' ~ is_admitted(name) ~ ' then ' ~ sent ~ ' end'}
+        ) -%}
+    {%- endfor -%}
+    {%- for relation in relations %}
+    select
+        {%- for name, type in columns.items() %}
+        {% if name in measures -%}
+            {{ admitted(name, type) }}
+        {%- elif name in ('currency', 'cost_kind') -%}
+            case when {{ is_admitted('cost_reported') }} then cast({{ name }} as {{ type }}) end
+        {%- else -%}
+            cast({{ name }} as {{ type }})
+        {%- endif %} as {{ name }},
+        {%- endfor %}
+        case when {{ conditions | join(' or ') }} then {{ json_attributes(members) }} end
+            as rejected
+    from {{ relation }}
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- Why a number that was sent, as text, in a column of `limits` was not admitted. -#}
+{% macro why_rejected(column, sent) -%}
+    {%- set limit = limits()[column] -%}
+    case
+        when cast({{ sent }} as double) > {{ limit }} then 'larger than {{ limit }}'
+        when cast({{ sent }} as double) < -{{ limit }} then 'smaller than -{{ limit }}'
+        when cast({{ sent }} as double) < 0 then 'negative'
+        else 'not a whole number'
+    end
+{%- endmacro %}

@@ -1,0 +1,90 @@
+"""What a night prints of a test or a model that failed: words, rows, and what to do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from pipelines import report
+from pipelines.connectors import connectors
+from pipelines.findings import cause
+from pipelines.publish import publish
+from pipelines.settings import WarehouseSettings
+from pipelines.transform import Outcome, check, transform
+from pipelines.warehouse import create_raw_tables
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
+    """Two calls, built: one with more cached tokens than input, one of half a negative amount."""
+    warehouse = WarehouseSettings(path=tmp_path_factory.mktemp("findings") / "w.duckdb")
+    create_raw_tables(warehouse, connectors().values())
+    run(
+        warehouse,
+        "insert into raw_aiproxy.logs (source_name, id, code, model, currency, used_amount, "
+        "usage_input_tokens, usage_total_tokens, usage_cached_tokens, request_at, created_at, "
+        "_dlt_load_id) select 'proxy', id, 200, 'm', 'USD', 0.5 - id, 1 - id, 1, 5 - 5 * id, "
+        "'2026-11-01 12:00:00Z', '2026-11-01 12:00:00Z', 'l' from range(2) as numbers (id)",
+        "insert into raw_aiproxy.load_ledger (slice_id, source_name, stream, scope, window_start, "
+        "window_end, _dlt_load_id) values ('s', 'proxy', 'logs', '', '2026-11-01', '2026-11-02', "
+        "'l')",
+    )
+    done = transform(warehouse, connectors().values(), tests=False)
+    assert done.ok, done.problems
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def checked(warehouse: WarehouseSettings) -> Iterator[Outcome]:
+    """What the tests say of days that do not sum their calls."""
+    run(warehouse, "update daily_tokens set calls = 70")
+    yield check(warehouse, connectors().values())
+    run(warehouse, "update daily_tokens set calls = 2")
+
+
+def run(warehouse: WarehouseSettings, *statements: str) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_invariant_that_fails_has_words_rows_and_a_next_step(checked: Outcome) -> None:
+    (line,) = checked.problems
+    words, step, rows = line.split("; ")
+    assert words == "2 rows: days of daily_tokens are not the sum of their calls and usage buckets"
+    assert step.startswith("build every day anew")
+    query = Path(rows.removeprefix("to see them run ").removesuffix(" in the private warehouse"))
+    assert query.name == "daily_tokens_sum_the_usage.sql"
+    assert query.exists()
+
+
+def test_plausibility_warns_in_words_and_fails_nothing(checked: Outcome) -> None:
+    words = [line.split("; ")[0] for line in checked.warnings]
+    assert "1 row: cached tokens are more than input tokens (model calls)" in words
+
+
+def test_model_that_fails_tells_what_the_database_said(warehouse: WarehouseSettings) -> None:
+    broken = "update raw_aiproxy.logs set metadata = 'no json'"
+    run(warehouse, broken, "delete from transform_state.processed_slices")
+    failed = transform(warehouse, connectors().values(), tests=False)
+    run(warehouse, "update raw_aiproxy.logs set metadata = null")
+    (line,) = failed.problems
+    assert line.startswith("model calls: Conversion Error: Malformed JSON")
+    assert "(models/marts/calls.sql); what stands on it was not built" in line
+    assert Path(line.rsplit(" ", 1)[1]).read_text()
+
+
+def test_night_counts_what_it_rejected(warehouse: WarehouseSettings) -> None:
+    publish(warehouse)
+    console = Console(record=True, width=200)
+    report.rejected(console, warehouse)
+    said = "rejected: 1 value of 1 row; select * from rejected_values\n"
+    assert console.export_text() == said
+
+
+def test_cause_is_the_databases_own_sentence() -> None:
+    said = "Runtime Error in model m (m.sql)\n  Binder Error: no column x\n  \n  LINE 1: select x"
+    assert cause(said) == "Binder Error: no column x"
+    assert cause("Compilation Error: nothing more") == "Compilation Error: nothing more"
