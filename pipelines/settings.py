@@ -123,15 +123,10 @@ class WarehouseSettings:
     )
 
     memory_limit: str = setting(
-        "how much memory DuckDB may take in loads, models and publishing; beyond it, it writes to "
-        "a folder beside the warehouse",
+        "how much memory DuckDB may take in models and publishing; beyond it, it writes to a "
+        "folder beside the warehouse",
         "1GB",
     )
-
-    @property
-    def spill_folder(self) -> Path:
-        """Where DuckDB puts what does not fit into `memory_limit`."""
-        return self.data_folder / "spill"
 
     @property
     def data_folder(self) -> Path:

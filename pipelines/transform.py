@@ -135,7 +135,6 @@ def _dbt(warehouse: WarehouseSettings, arguments: list[str], *, test_all: bool =
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
                 "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_limit,
-                "LLM_USAGE_SPILL_FOLDER": str(warehouse.spill_folder),
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             },
             output=file,

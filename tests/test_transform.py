@@ -77,12 +77,6 @@ def test_what_stopped_dbt_is_told(tmp_path: Path) -> None:
     assert "Could not set lock on file" in str(told.value)
 
 
-def test_models_keep_to_the_memory_that_is_set(tmp_path: Path) -> None:
-    warehouse = WarehouseSettings(path=tmp_path / "warehouse.duckdb", memory_limit="2MB")
-    outcome = transform(warehouse, connectors().values(), tests=False)
-    assert not outcome.ok
-
-
 def test_a_changed_macro_is_another_project(tmp_path: Path) -> None:
     (tmp_path / "macros").mkdir()
     macro = tmp_path / "macros" / "one.sql"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.dev.bench import measures
+from pipelines.dev.bench.history import history
 from pipelines.dev.bench.measures import Figure
 from pipelines.dev.docs import README, put_block
 from pipelines.settings import project_root
@@ -25,7 +26,7 @@ COLUMNS = ("what", "ours", "rival", "figure", "must", "aim", "reached")
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.dev.bench")
-    names = ("stateless", "small", "generic", "pace", "memory", "idle")
+    names = ("stateless", "small", "generic", "pace", "memory", "idle", "history")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
         "--rows", type=int, default=ROWS, help="of the first comparison; others follow"
@@ -33,6 +34,9 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=2, help="runs of each rival, taking turns")
     parser.add_argument(
         "--full", action="store_true", help="memory at 1 and 5 million rows, not fewer"
+    )
+    parser.add_argument(
+        "--history", type=int, default=2_000_000, help="calls of the long history of models"
     )
     given = parser.parse_args()
     console = Console()
@@ -56,6 +60,7 @@ def _measures(given: argparse.Namespace) -> dict[str, Callable[[], list[Figure]]
         "pace": lambda: [*measures.pace(10, 15), *measures.pace(40, 15)],
         "memory": lambda: measures.memory(sizes),
         "idle": lambda: [measures.idle_night(50, 100)],
+        "history": lambda: history((min(50_000, given.history), given.history)),
     }
 
 

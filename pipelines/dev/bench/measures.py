@@ -169,7 +169,7 @@ def idle_night(models: int, groups: int) -> Figure:
             groups,
             "bench-group",
         )
-        environment = _environment(folder) | {
+        environment = environment_in(folder) | {
             f"SOURCES__{source}__{name}".upper(): (
                 value if isinstance(value, str) else json.dumps(value)
             )
@@ -201,7 +201,7 @@ def struct(fields: Fields) -> str:
 
 def _load(port: int, rows: int, days: int, per_second: float = UNPACED) -> Took:
     with tempfile.TemporaryDirectory() as folder:
-        environment = _environment(folder) | {
+        environment = environment_in(folder) | {
             "SOURCES__AIPROXY__BASE_URL": f"http://127.0.0.1:{port}/api",
             "SOURCES__AIPROXY__ADMIN_KEY": ADMIN_KEY,
             "SOURCES__AIPROXY__START": f"P{days}D",
@@ -235,7 +235,8 @@ def _padded(names: Iterable[str], count: int, prefix: str) -> list[str]:
     return known + [f"{prefix}-{number}" for number in range(count - len(known))]
 
 
-def _environment(folder: str) -> dict[str, str]:
+def environment_in(folder: str) -> dict[str, str]:
+    """Return the settings of a warehouse in `folder`, which gets what a project needs."""
     (Path(folder) / ".dlt").mkdir()
     return {"DLT_PROJECT_DIR": folder, "WAREHOUSE__PATH": f"{folder}/warehouse.duckdb"}
 

@@ -1,0 +1,132 @@
+"""What a night's models cost after a long history, against a short one: `make bench --history`.
+
+A history is made of one real load of AI Proxy's rows, repeated in SQL with other ids and instants,
+so that tens of millions of calls need no server to send them.
+"""
+
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+from pipelines.dev.bench.measures import NOW, UNPACED, Figure, environment_in
+from pipelines.dev.bench.processes import Took, run, serving
+from pipelines.dev.bench.server import ADMIN_KEY, END
+
+SHAPES = 20_000
+DAYS = 100
+NEW_CALLS = 1_000
+NIGHTS = 3
+DAY_US = 86_400_000_000
+LOGS = "raw_aiproxy.logs"
+
+
+def history(sizes: tuple[int, int]) -> list[Figure]:
+    """Compare the night of one new slice after histories of two sizes, and a rebuild of the larger.
+
+    Args:
+        sizes: calls of the shorter and of the longer history, over as many days.
+    """
+    nights: dict[int, list[Took]] = {}
+    rebuilt: dict[int, Took] = {}
+    for calls in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            environment = _with_history(folder, calls)
+            rebuilt[calls] = _models(environment)
+            nights[calls] = [_night(environment, number) for number in range(NIGHTS)]
+    small, large = ([took.cpu for took in nights[calls]] for calls in sizes)
+    short, long = sizes
+    peak = max(took.peak_mb for took in nights[long])
+    per_million = 1e6 * (rebuilt[long].cpu - rebuilt[short].cpu) / (long - short)
+    return [
+        Figure(
+            f"CPU of models, tests, publishing of one new day after {long:,} calls "
+            f"against {short:,}",
+            f"{min(large):.1f} s",
+            f"{min(small):.1f} s",
+            min(large) / min(small),
+            1.5,
+            1.2,
+        ),
+        Figure(f"peak memory of it, {long:,} calls, MB", f"{peak:.0f}", "", peak, 1200, 600),
+        Figure(
+            f"peak memory of a full rebuild, {long:,} calls, MB",
+            f"{rebuilt[long].peak_mb:.0f}, {per_million:.0f} CPU s per million calls",
+            "",
+            rebuilt[long].peak_mb,
+            1200,
+            600,
+        ),
+    ]
+
+
+def _with_history(folder: str, calls: int) -> dict[str, str]:
+    """Make a warehouse with a history that no model has seen, and return its environment."""
+    environment = environment_in(folder) | {
+        "WAREHOUSE__PUBLISHED_PATH": f"{folder}/published.duckdb"
+    }
+    with serving(["-m", "pipelines.dev.bench.server", str(SHAPES), "1"]) as port:
+        source = {
+            "SOURCES__AIPROXY__BASE_URL": f"http://127.0.0.1:{port}/api",
+            "SOURCES__AIPROXY__ADMIN_KEY": ADMIN_KEY,
+            "SOURCES__AIPROXY__START": "P2D",
+            "SOURCES__AIPROXY__REQUESTS_PER_SECOND": str(UNPACED),
+        }
+        run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment | source)
+    with _open(environment) as connection:
+        connection.execute(
+            f"create table shapes as select *, row_number() over (order by id) as shape from {LOGS}"  # noqa: S608
+        )
+        connection.execute(f"delete from {LOGS}")  # noqa: S608 - our own names
+        connection.execute("delete from raw_aiproxy.load_ledger where stream = 'logs'")
+        for day in range(DAYS):
+            _add_day(connection, day - DAYS, calls // DAYS)
+    return environment
+
+
+def _night(environment: dict[str, str], number: int) -> Took:
+    with _open(environment) as connection:
+        _add_day(connection, number, NEW_CALLS)
+    return _models(environment)
+
+
+def _models(environment: dict[str, str]) -> Took:
+    return run(["-m", "pipelines.dev.bench.models"], environment)
+
+
+def _open(environment: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(Path(environment["WAREHOUSE__PATH"])))
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def _add_day(connection: duckdb.DuckDBPyConnection, day: int, calls: int) -> None:
+    """Add the rows and the ledger line of one load of one day, counted from `END`."""
+    begins = END.int_timestamp * 1_000_000 + day * DAY_US
+    load_id = f"{(begins + DAY_US) // 1_000_000}.5"
+    changed = {
+        "id": f"{(day + DAYS) * 10_000_000} + place",
+        "request_id": f"'r{day}-' || place",
+        "upstream_id": f"'u{day}-' || place",
+        "created_at": "make_timestamptz(instant)",
+        "created_at_raw": "instant // 1000",
+        "request_at": "make_timestamptz(instant - 900000)",
+        "request_at_raw": "(instant - 900000) // 1000",
+        "_dlt_load_id": f"'{load_id}'",
+    }
+    rows = ", ".join(f"{expression} as {name}" for name, expression in changed.items())
+    connection.execute(
+        f"insert into {LOGS} by name select * exclude (shape, place, instant) "  # noqa: S608
+        f"replace ({rows}) from shapes inner join ("
+        f"select place, {begins} + place * {DAY_US} // {calls} as instant "
+        f"from range({calls}) as places(place)) on shape = place % {SHAPES} + 1"
+    )
+    bounds = f"make_timestamptz({begins}), make_timestamptz({begins + DAY_US})"
+    connection.execute(
+        "insert into raw_aiproxy.load_ledger (slice_id, run_id, run_kind, source_name, stream, "
+        "scope, window_start, window_end, read_started_at, read_finished_at, row_count, "
+        "reported_total, requests, retries, _dlt_load_id) "
+        f"select 'day{day}', 'bench', 'nightly', 'aiproxy', 'logs', '', {bounds}, "
+        f"make_timestamptz({begins + DAY_US}), make_timestamptz({begins + DAY_US}), {calls}, "
+        f"{calls}, 1, 0, '{load_id}'"
+    )

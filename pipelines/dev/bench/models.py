@@ -1,0 +1,26 @@
+"""A night without its load: `python -m pipelines.dev.bench.models`, models, tests, publishing.
+
+Which warehouse, the environment says.
+"""
+
+import json
+
+from pipelines.connectors import connectors
+from pipelines.publish import publish
+from pipelines.settings import load_warehouse
+from pipelines.transform import transform
+
+
+def main() -> None:
+    """Build and test what new rows touch, publish it, and print how much that was."""
+    warehouse = load_warehouse()
+    outcome = transform(warehouse, connectors().values())
+    if not outcome.ok:
+        raise SystemExit("\n".join(outcome.problems))
+    published = publish(warehouse)
+    found = {"calls": published.rows["calls"], "tests": outcome.tests, "whole": published.whole}
+    print(json.dumps(found))  # noqa: T201 - for the parent process
+
+
+if __name__ == "__main__":
+    main()
