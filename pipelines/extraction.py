@@ -30,7 +30,7 @@ R = TypeVar("R")
 ROWS_AHEAD = 25_000
 """Rows that may be read and not yet handed to dlt."""
 
-ROWS_PER_SLICE = 10_000
+ROWS_PER_SLICE = 20_000
 """A slice that holds more is cut: it is in memory as a whole, and a crash costs all of it."""
 
 WAIT = 0.05

@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -102,20 +102,22 @@ def models(console: Console, outcome: Outcome) -> None:
         f"models: {outcome.built} built, {outcome.tests} tests passed "
         f"in {outcome.seconds:.0f} s: {verdict}"
     )
-    if outcome.tested_all_at:
-        console.print(f"tests: {_tested(outcome.tested_all_at)}", highlight=False)
+    if outcome.tests:
+        console.print(f"tests: {_tested(outcome)}", highlight=False)
     for line in outcome.problems:
         console.print(f"  [red]failed[/] {line}", highlight=False)
     for line in outcome.warnings:
         console.print(f"  [yellow]warning[/] {line}", highlight=False)
 
 
-def _tested(all_at: datetime) -> str:
-    age = datetime.now(UTC) - all_at
-    if age < timedelta(hours=1):
+def _tested(outcome: Outcome) -> str:
+    if outcome.tested_all:
         return "all of history"
-    days = f"{age.days} {'day' if age.days == 1 else 'days'} ago" if age.days else "today"
-    return f"the days that were touched; all of history was last tested {days}"
+    if outcome.tested_all_at is None:
+        return "the touched days; all of history never yet: llm-usage check --all"
+    days = (datetime.now(UTC) - outcome.tested_all_at).days
+    when = f"{_counted(days, 'day')} ago" if days else "today"
+    return f"the touched days; all of history was last tested {when}"
 
 
 def published(console: Console, file: Published) -> None:

@@ -47,6 +47,7 @@ class Outcome:
         problems: a line for each node that failed: what is wrong and what to do.
         warnings: the same for each test that warns.
         seconds: how long dbt says it took.
+        tested_all: whether the tests looked at all of history, not only at the touched days.
         tested_all_at: when all of history was last tested with success; None where it never was.
     """
 
@@ -55,6 +56,7 @@ class Outcome:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
+    tested_all: bool = False
     tested_all_at: datetime | None = None
 
     @property
@@ -106,7 +108,7 @@ def _tested(warehouse: WarehouseSettings, arguments: list[str], *, everything: b
     if everything and outcome.ok:
         with connect(warehouse) as connection:
             connection.execute(f"create or replace table {TESTED} as select now() as tested_at")
-    return replace(outcome, tested_all_at=_tested_all_at(warehouse))
+    return replace(outcome, tested_all=everything, tested_all_at=_tested_all_at(warehouse))
 
 
 def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:

@@ -49,13 +49,13 @@ class SqlWarehouse:
     def __exit__(self, *exc: object) -> None:
         self._process.communicate()
 
-    def dbt(self, *arguments: str, timezone: str) -> Finished:
-        """Run dbt, as `arguments` say, for the days of `timezone`."""
+    def dbt(self, *arguments: str, timezone: str, **variables: str | bool) -> Finished:
+        """Run dbt, as `arguments` say, for the days of `timezone`, with further variables."""
         line = [
             *("--no-use-colors", *arguments),
             *("--project-dir", str(self._sql), "--profiles-dir", str(self._sql)),
             *("--target-path", str(self._work / "target"), "--log-path", str(self._work)),
-            *("--vars", json.dumps({"reporting_timezone": timezone})),
+            *("--vars", json.dumps({"reporting_timezone": timezone, **variables})),
         ]
         assert self._process.stdin
         assert self._process.stdout

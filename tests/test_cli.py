@@ -61,6 +61,7 @@ Night = tuple[Personality, Shell, subprocess.CompletedProcess[str]]
 def test_a_night_ends_with_a_published_file(night: Night) -> None:
     proxy, shell, done = night
     assert (done.returncode, "all passed" in done.stdout) == (0, True), done.stderr
+    assert "tests: all of history" in done.stdout
     with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         found = published.execute(
             "select sum(calls), sum(input_tokens) from daily_tokens"
@@ -94,6 +95,7 @@ def test_a_second_night_is_incremental(night: Night) -> None:
     _, shell, _ = night
     done = shell("nightly")
     assert (done.returncode, "incremental" in done.stdout) == (0, True)
+    assert "tests: the touched days; all of history was last tested today" in done.stdout
 
 
 def test_a_source_that_fails_is_named_and_the_old_rows_stay(night: Night) -> None:

@@ -25,9 +25,15 @@ class Story:
     timezone: dict[str, Any] = field(default_factory=dict)
 
     def run(
-        self, name: str, warehouse: SqlWarehouse, *arguments: str, timezone: str, ok: bool = True
+        self,
+        name: str,
+        warehouse: SqlWarehouse,
+        *arguments: str,
+        timezone: str,
+        ok: bool = True,
+        **variables: str | bool,
     ) -> None:
-        finished = warehouse.dbt(*arguments, timezone=timezone)
+        finished = warehouse.dbt(*arguments, timezone=timezone, **variables)
         assert finished.ok is ok, finished.said
         self.said[name] = finished.said
         self.calls[name] = dict(warehouse.run("select call_id, call_date from calls"))
@@ -77,7 +83,13 @@ def tell(story: Story, one: SqlWarehouse) -> None:
 
     one.run("update raw_aiproxy.logs set metadata = null where id = 6")
     story.run("moved", one, "build", *MODELS_ONLY, "--select", "calls", timezone="UTC", ok=False)
-    story.run("utc", one, "build", "--exclude-resource-type", "unit_test", timezone="UTC")
+    no_unit_tests = ("--exclude-resource-type", "unit_test")
+    story.run("utc", one, "build", *no_unit_tests, timezone="UTC")
+
+    one.run("update daily_tokens set calls = 70 where usage_date = '2026-11-01'")
+    one.load("l7", "2026-11-03 20:00:00Z", "2026-11-03 21:00:00Z", {7: "2026-11-03 20:30:00Z"})
+    story.run("night", one, "build", *no_unit_tests, timezone="UTC", test_all=False)
+    story.run("macro", one, "build", *MODELS_ONLY, timezone="UTC", macros_checksum="changed")
 
 
 def test_first_run_builds_every_day(story: Story) -> None:
@@ -134,3 +146,11 @@ def test_another_zone_rebuilds_every_day(story: Story) -> None:
 def test_another_zone_is_remembered(story: Story) -> None:
     assert story.timezone["failed"] == story.timezone["moved"] == [(SHANGHAI,)]
     assert story.timezone["utc"] == [("UTC",)]
+
+
+def test_a_night_tests_the_days_that_it_touched(story: Story) -> None:
+    assert story.days["night"]["daily_tokens"] == {D1: 70, D3: 2}
+
+
+def test_a_changed_macro_rebuilds_every_day(story: Story) -> None:
+    assert story.days["macro"]["daily_tokens"] == {D1: 4, D3: 2}
