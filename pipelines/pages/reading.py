@@ -109,7 +109,7 @@ def _columns(text: bytes, contract: Contract) -> Columns:
 
 
 def _has_tiny_number(text: bytes) -> bool:
-    # Arrow looks through a page several times as fast as Python does.
+    # One look for both; where nothing is found, as nearly always, it is the only one.
     if not pc.match_substring_regex(pa.array([text]), _SMALL_OR_LONG)[0].as_py():
         return False
     return _MANY_ZEROS in text or any(

@@ -113,12 +113,20 @@
     {{ return(spans | first or none) }}
 {%- endmacro %}
 
-{#- The loads of the new slices, as literals: a list that the database can hold against what it
-    knows of each block of rows. -#}
-{% macro new_loads() -%}
+{#- The loads of slices that no run has taken in, as literals: a list that the database can hold
+    against what it knows of each block of rows. It can be asked before any model is built. -#}
+{% macro unprocessed_loads() -%}
     {%- set loads = ["''"] -%}
     {%- if execute -%}
-        {%- for row in run_query('select distinct load_id from ' ~ ref('int_new_slices')) -%}
+        {%- set query -%}
+            select distinct load_id
+            from ({{ union_of_ledgers() }}) as ledgers
+            where
+                (slice_id, load_id) not in (
+                    select slice_id, load_id from transform_state.processed_slices
+                )
+        {%- endset -%}
+        {%- for row in run_query(query) -%}
             {%- do loads.append("'" ~ row[0] ~ "'") -%}
         {%- endfor -%}
     {%- endif -%}

@@ -48,23 +48,3 @@
         {{ near_touched_days(column, instant) }}
     {%- endif -%}
 {%- endmacro %}
-
-{#- The loads of slices that no run has taken in, as literals. Unlike `new_loads`, it can be asked
-    before any model is built. -#}
-{% macro unprocessed_loads() -%}
-    {%- set loads = ["''"] -%}
-    {%- if execute -%}
-        {%- set query -%}
-            select distinct load_id
-            from ({{ union_of_ledgers() }}) as ledgers
-            where
-                (slice_id, load_id) not in (
-                    select slice_id, load_id from transform_state.processed_slices
-                )
-        {%- endset -%}
-        {%- for row in run_query(query) -%}
-            {%- do loads.append("'" ~ row[0] ~ "'") -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(loads | join(', ')) }}
-{%- endmacro %}

@@ -4,8 +4,6 @@
 -- Rule: windows for the days that became empty, rows for those on a window's very end.
 {{ config(materialized='table') }}
 
-{%- set loads = new_loads() %}
-
 with new_slices as (
     select * from {{ ref('int_new_slices') }}
 ),
@@ -38,7 +36,7 @@ days as (
         source_name,
         {{ local_date('billed_at') }} as usage_date
     from landed
-    where load_id in ({{ loads }})
+    where load_id in ({{ unprocessed_loads() }})
 ),
 
 final as (

@@ -26,7 +26,7 @@ touched_days as (
     select * from {{ ref('int_touched_days') }}
 ),
 
-compared as (
+listed as (
     select * from call_costs
     where
         currency = currency_derived
@@ -49,7 +49,7 @@ counted as (
             as cache_read_input_tokens,
         cast(sum(coalesce(calls.cache_creation_input_tokens, 0)) as bigint)
             as cache_creation_input_tokens
-    from compared as call_costs
+    from listed as call_costs
     inner join calls
         on
             call_costs.call_id = calls.call_id
