@@ -67,6 +67,15 @@
     }) }}
 {%- endmacro %}
 
+{#- The id of the call that a row of a merged table is: what the rows are merged on. -#}
+{% macro call_id(vendor, relation) -%}
+    {%- set key = {
+        'aiproxy': ['source_name', 'id'],
+        'alibaba_model_router': ['source_name', 'base_url', 'id'],
+    }[vendor] -%}
+    {{ relation }}.{{ key | join(" || ':' || " ~ relation ~ ".") }}
+{%- endmacro %}
+
 {#- All rows of `relations`, each column by its name and cast to its type; no row, but every
     column, where there is no relation yet. -#}
 {% macro union_of(relations, columns) -%}

@@ -18,6 +18,12 @@
     timezone('{{ var("reporting_timezone") }}', cast({{ day }} as timestamp))
 {%- endmacro %}
 
+{#- Whether two instants lie within an hour of each other. -#}
+{% macro is_near(one, other) -%}
+    {{ one }} >= {{ other }} - interval '1' hour
+    and {{ one }} <= {{ other }} + interval '1' hour
+{%- endmacro %}
+
 {#- How many days a day lies after another. -#}
 {% macro days_between(first, last) -%}
     {{ return(adapter.dispatch('days_between')(first, last)) }}

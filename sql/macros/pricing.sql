@@ -58,7 +58,11 @@ explained as (
             when known_input_tokens is null or known_output_tokens is null
                 then 'tokens_unknown'
             when billed_reasoning_output_tokens is null then 'reasoning_tokens_unknown'
-            when billed_input_tokens < 0 or billed_output_tokens < 0
+            when
+                billed_input_tokens < 0
+                or billed_output_tokens < 0
+                -- What the parts leave out of the total was used, and is not known by kind.
+                or total_tokens > known_input_tokens + known_output_tokens
                 then 'tokens_contradict_each_other'
             when billed_input_tokens > 0 and input_price is null then 'input_not_priced'
             when billed_output_tokens > 0 and output_price is null then 'output_not_priced'

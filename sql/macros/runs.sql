@@ -113,6 +113,16 @@
     {{ return(spans | first or none) }}
 {%- endmacro %}
 
+{#- The calls as the last run left them: what is found by them comes before this run's own. -#}
+{% macro calls_before() -%}
+    {%- set calls = adapter.get_relation(target.database, target.schema, 'calls') if execute %}
+    select
+        {{ 'source_name' if calls else 'cast(null as varchar)' }} as source_name,
+        {{ 'call_id' if calls else 'cast(null as varchar)' }} as call_id,
+        {{ 'billed_at' if calls else 'cast(null as timestamptz)' }} as billed_at
+    {{ 'from ' ~ calls if calls else 'where false' }}
+{%- endmacro %}
+
 {#- The loads of slices that no run has taken in, as literals: a list that the database can hold
     against what it knows of each block of rows. It can be asked before any model is built. -#}
 {% macro unprocessed_loads() -%}
@@ -162,11 +172,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- What all tables must have been built with: the time zone, the models, seeds and macros. A plain
+{#- What all tables must have been built with: the time zone, the models, seeds,
+    snapshots and macros. A plain
     `dbt build`, which is not told the sum of the macros, takes that of the last run. -#}
 {% macro settings(before) -%}
     {%- set checksums = [] -%}
-    {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed') -%}
+    {%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed', 'snapshot') -%}
         {%- do checksums.append(node.unique_id ~ node.checksum.checksum) -%}
     {%- endfor -%}
     {{ return({

@@ -1,6 +1,7 @@
 -- Grain: one row per source and local day that this run rebuilds, with its bounds.
 -- Key: source_name, usage_date.
--- Inputs: the windows of the new slices; the rows that they brought to merged tables.
+-- Inputs: the windows of the new slices; the rows that they brought to merged tables,
+-- where these were before, and the rows that a list says something new of.
 -- Rule: windows for the days that became empty, rows for those on a window's very end.
 {{ config(materialized='table') }}
 
@@ -8,35 +9,91 @@ with new_slices as (
     select * from {{ ref('int_new_slices') }}
 ),
 
+sources as (
+    select distinct
+        source_name,
+        -- A billing line belongs to a log row at most an hour away, and may keep another
+        -- line, an hour beyond, from doing so.
+        case
+            when vendor = 'alibaba_model_router' then interval '2' hour
+            else interval '0' hour
+        end as reach
+    from {{ ref('int_load_ledger') }}
+),
+
 -- A table whose windows are replaced has no row outside of them.
 landed as (
     select
+        logs.source_name,
+        {{ call_id('aiproxy', 'logs') }} as call_id,
+        logs.created_at as billed_at
+    from {{ source('aiproxy', 'logs') }} as logs
+    where logs._dlt_load_id in ({{ unprocessed_loads() }})
+    union all
+    select
+        logs.source_name,
+        {{ call_id('alibaba_model_router', 'logs') }} as call_id,
+        logs.request_time as billed_at
+    from {{ source('alibaba_model_router', 'observation_logs') }} as logs
+    where logs._dlt_load_id in ({{ unprocessed_loads() }})
+),
+
+calls_before as (
+    {{ calls_before() }}
+),
+
+lookup_uses as (
+    {{ union_of([
+        ref('stg_aiproxy__lookup_uses'),
+        ref('stg_alibaba_model_router__lookup_uses'),
+        ref('stg_tencent_lke__lookup_uses'),
+    ], {'source_name': 'varchar', 'billed_at': 'timestamptz', 'load_id': 'varchar'}) }}
+),
+
+rows_of_days as (
+    select
         source_name,
-        created_at as billed_at,
-        _dlt_load_id as load_id
-    from {{ source('aiproxy', 'logs') }}
+        billed_at
+    from landed
+    union all
+    -- A row that came again with another instant has left its old day.
+    select
+        source_name,
+        billed_at
+    from calls_before
+    where call_id in (select landed.call_id from landed)
     union all
     select
         source_name,
-        request_time as billed_at,
-        _dlt_load_id as load_id
-    from {{ source('alibaba_model_router', 'observation_logs') }}
+        billed_at
+    from lookup_uses
+    where load_id in ({{ unprocessed_loads() }})
+),
+
+stretches as (
+    select
+        source_name,
+        window_start as first_instant,
+        window_end - interval '1 microsecond' as last_instant
+    from new_slices
+    union all
+    select distinct
+        source_name,
+        date_trunc('hour', billed_at) as first_instant,
+        date_trunc('hour', billed_at) + interval '1 hour' - interval '1 microsecond'
+            as last_instant
+    from rows_of_days
 ),
 
 days as (
     select
-        source_name,
+        stretches.source_name,
         {{ each_day(
-            local_date('window_start'),
-            local_date("window_end - interval '1 microsecond'"),
+            local_date('stretches.first_instant - sources.reach'),
+            local_date('stretches.last_instant + sources.reach'),
         ) }} as usage_date
-    from new_slices
-    union all
-    select
-        source_name,
-        {{ local_date('billed_at') }} as usage_date
-    from landed
-    where load_id in ({{ unprocessed_loads() }})
+    from stretches
+    inner join sources on stretches.source_name = sources.source_name
 ),
 
 final as (

@@ -55,6 +55,7 @@ repriced as (
         differing.error_type,
         differing.input_tokens,
         differing.output_tokens,
+        differing.total_tokens,
         differing.cache_read_input_tokens,
         differing.cache_creation_input_tokens,
         differing.reasoning_output_tokens,

@@ -1,6 +1,6 @@
 -- Grain: one row per request that reached an upstream, with its final result.
 -- Key: call_id.
--- Inputs: the log rows, the present channels, the operations of the modes.
+-- Inputs: the log rows, the channels as they were then, the operations of the modes.
 -- Rule: the server leaves out zeros, so absent means 0, but not in a pending job.
 with raw_logs as (
     select * from {{ source('aiproxy', 'logs') }}
@@ -51,7 +51,7 @@ logs as (
 
 final as (
     select
-        logs.source_name || ':' || logs.id as call_id,
+        {{ call_id('aiproxy', 'logs') }} as call_id,
         'aiproxy' as vendor,
         logs.source_name,
         coalesce(channels.provider_name, 'aiproxy') as provider_name,
@@ -74,8 +74,15 @@ final as (
             as input_tokens,
         case when logs.is_settled then coalesce(logs.usage_output_tokens, 0) end
             as output_tokens,
-        case when logs.is_settled then coalesce(logs.usage_total_tokens, 0) end
-            as total_tokens,
+        case
+            when not logs.is_settled then null
+            -- Upstreams that count the parts alone.
+            when coalesce(logs.usage_total_tokens, 0) = 0
+                then
+                    coalesce(logs.usage_input_tokens, 0)
+                    + coalesce(logs.usage_output_tokens, 0)
+            else logs.usage_total_tokens
+        end as total_tokens,
         case when logs.is_settled then coalesce(logs.usage_cached_tokens, 0) end
             as cache_read_input_tokens,
         case when logs.is_settled then coalesce(logs.usage_cache_creation_tokens, 0) end
@@ -111,6 +118,7 @@ final as (
         on
             logs.source_name = channels.source_name
             and logs.channel = channels.channel_id
+            and {{ held_at('channels', 'logs.created_at') }}
     left join modes on logs.mode = modes.mode
 )
 

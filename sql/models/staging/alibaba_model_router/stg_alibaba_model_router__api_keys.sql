@@ -1,53 +1,63 @@
--- Grain: one row per API key that the tenant has or had.
--- Key: source_name, base_url, api_key_id.
--- Inputs: the present keys, and the billing lines for those that are gone.
--- Rule: the present name wins, then the latest that was billed.
+-- Grain: one row per API key of a tenant and time in which its name stayed.
+-- Key: source_name, base_url, api_key_id, valid_from.
+-- Inputs: the keys as they were listed, and the billing lines for those that never were.
+-- Rule: what a billing line says holds for its local day.
 with api_keys as (
-    select * from {{ source('alibaba_model_router', 'api_keys') }}
+    select
+        *,
+        {{ validity(['source_name', 'base_url', 'id']) }}
+    from {{ ref('alibaba_model_router_api_keys') }}
+    where nullif(name, '') is not null
 ),
 
 billing_details as (
-    select * from {{ source('alibaba_model_router', 'billing_details') }}
+    select
+        *,
+        {{ local_date('request_time') }} as usage_date
+    from {{ source('alibaba_model_router', 'billing_details') }} as billing_details
+    where
+        nullif(api_key_name, '') is not null
+        and not exists (
+            select 1
+            from api_keys
+            where
+                api_keys.source_name = billing_details.source_name
+                and api_keys.base_url = billing_details.base_url
+                and api_keys.id = billing_details.api_key_id
+        )
 ),
 
-named as (
-    select
-        source_name,
-        base_url,
-        id as api_key_id,
-        nullif(name, '') as api_key_name,
-        cast(null as timestamptz) as named_at
-    from api_keys
-    union all
-    select
-        source_name,
-        base_url,
-        api_key_id,
-        nullif(api_key_name, '') as api_key_name,
-        max(request_time) as named_at
-    from billing_details
-    group by source_name, base_url, api_key_id, nullif(api_key_name, '')
-),
-
-ranked as (
+billed as (
     select
         *,
         row_number() over (
-            partition by source_name, base_url, api_key_id
-            order by named_at desc nulls first, api_key_name asc
-        ) as preference
-    from named
-    where api_key_name is not null
+            partition by source_name, base_url, api_key_id, usage_date
+            order by request_time desc, api_key_name asc
+        ) as place
+    from billing_details
 ),
 
 final as (
     select
         source_name,
         base_url,
+        id as api_key_id,
+        name as api_key_name,
+        valid_from,
+        valid_to,
+        load_id
+    from api_keys
+    union all
+    select
+        source_name,
+        base_url,
         api_key_id,
-        api_key_name
-    from ranked
-    where preference = 1
+        api_key_name,
+        {{ day_start('usage_date') }} as valid_from,
+        {{ day_start(days_after('usage_date', 1)) }} as valid_to,
+        null as load_id
+    from billed
+    where place = 1
 )
 
 select * from final

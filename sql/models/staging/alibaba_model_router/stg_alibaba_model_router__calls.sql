@@ -1,6 +1,6 @@
 -- Grain: one row per call that the gateway logged, failed ones included.
 -- Key: call_id.
--- Inputs: the log rows, the billing line of each, the names of the API keys.
+-- Inputs: the log rows, the billing line of each, the names that the API keys had.
 -- Rule: cost, cached and reasoning tokens come from the line; NULL where a row has none.
 with logs as (
     select
@@ -21,7 +21,7 @@ api_keys as (
 
 final as (
     select
-        logs.source_name || ':' || logs.base_url || ':' || logs.id as call_id,
+        {{ call_id('alibaba_model_router', 'logs') }} as call_id,
         'alibaba_model_router' as vendor,
         logs.source_name,
         'alibaba_cloud.model_router' as provider_name,
@@ -89,6 +89,7 @@ final as (
             logs.source_name = api_keys.source_name
             and logs.base_url = api_keys.base_url
             and logs.api_key_id = api_keys.api_key_id
+            and {{ held_at('api_keys', 'logs.request_time') }}
 )
 
 select * from final

@@ -1,6 +1,6 @@
 -- Grain: one row per second, department, API key, model and currency of unmatched money.
 -- Key: bucket_id.
--- Inputs: the billing lines that belong to no log row, the names of the API keys.
+-- Inputs: the billing lines that belong to no log row, the names that the API keys had.
 -- Rule: money only; the log rows of these calls, under other ids, count calls and tokens.
 with billing_lines as (
     select
@@ -29,6 +29,7 @@ named as (
             billing_lines.source_name = api_keys.source_name
             and billing_lines.base_url = api_keys.base_url
             and billing_lines.api_key_id = api_keys.api_key_id
+            and {{ held_at('api_keys', 'billing_lines.request_time') }}
 ),
 
 final as (

@@ -1,6 +1,6 @@
 -- Grain: one row per billed call of a model.
 -- Key: call_id, made of what the row says and its number among equal rows.
--- Inputs: the call rows, the models of now for their display names.
+-- Inputs: the call rows, the models of that time for their display names.
 -- Rule: display text never stands for a model; the model asked for does then.
 with details as (
     select
@@ -40,14 +40,8 @@ models as (
     select * from {{ ref('stg_tencent_lke__models') }}
 ),
 
--- A name that several models share stands for none of them.
 display_names as (
-    select
-        source_name,
-        display_name,
-        case when count(*) = 1 then min(model_name) end as model_name
-    from models
-    group by source_name, display_name
+    select * from {{ ref('stg_tencent_lke__display_names') }}
 ),
 
 final as (
@@ -104,10 +98,12 @@ final as (
         on
             numbered.source_name = asked.source_name
             and numbered.asked_model = asked.model_name
+            and {{ held_at('asked', 'numbered.call_time') }}
     left join display_names
         on
             numbered.source_name = display_names.source_name
             and numbered.model_name = display_names.display_name
+            and {{ held_at('display_names', 'numbered.call_time') }}
 )
 
 select * from final
