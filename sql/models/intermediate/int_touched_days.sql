@@ -37,6 +37,13 @@ days as (
         {{ local_date('billed_at') }} as usage_date
     from landed
     where load_id in ({{ unprocessed_loads() }})
+    {% if var('held_sources') %}
+        union all
+        select
+            source_name,
+            usage_date
+        from {{ source('last_good', 'days') }}
+    {% endif %}
 ),
 
 final as (
