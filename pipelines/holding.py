@@ -117,13 +117,18 @@ def held_now(warehouse: WarehouseSettings) -> tuple[Held, ...]:
         return _read(connection)
 
 
-def release(warehouse: WarehouseSettings, held: Sequence[Held] = ()) -> None:
-    """Hold no source any more, or, after a build that failed, those of before."""
+def remember(warehouse: WarehouseSettings, held: Sequence[Held]) -> None:
+    """Say again what was held before a build that cannot be published."""
     with connect(warehouse) as connection:
         _write(connection, held)
-        if not held:
-            for schema in ("last_good", FAILING_ROWS):
-                connection.execute(f"drop schema if exists {schema} cascade")
+
+
+def release(warehouse: WarehouseSettings) -> None:
+    """Hold no source any more, after a build that held none."""
+    with connect(warehouse) as connection:
+        _write(connection, ())
+        for schema in ("last_good", FAILING_ROWS):
+            connection.execute(f"drop schema if exists {schema} cascade")
 
 
 def _rows_by_source(connection: duckdb.DuckDBPyConnection, test: FailedTest) -> dict[str, int]:

@@ -102,12 +102,11 @@ def transform(
 
 
 def _untested(warehouse: WarehouseSettings) -> Outcome:
-    """Build the new rows of all sources; where one is held, the next night has to test all."""
+    """Build the new rows of all sources; no night has tested these days, so the next tests all."""
     outcome = _dbt(warehouse, ["build", *NO_TESTS])
-    if holding.held_now(warehouse):
-        holding.release(warehouse)
-        with connect(warehouse) as connection:
-            connection.execute(f"drop table if exists {TESTED}")
+    holding.release(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute(f"drop table if exists {TESTED}")
     return outcome
 
 
@@ -115,22 +114,23 @@ def _without_broken(
     warehouse: WarehouseSettings, connectors: Sequence[Connector], outcome: Outcome
 ) -> Outcome:
     """Build again, with the sources held that failing rows are of, until no test fails."""
-    before, problems = holding.held_now(warehouse), outcome.problems
+    before = holding.held_now(warehouse)
     held: tuple[holding.Held, ...] = ()
     try:
         while not outcome.is_sound:
-            held = _broken(warehouse, outcome, held)
-            holding.hold(warehouse, connectors, held)
+            found = (*held, *_broken(warehouse, outcome, held))
+            holding.hold(warehouse, connectors, found)
+            held = found
             outcome = _tested(
                 warehouse,
                 ["build", *NO_UNIT_TESTS],
                 everything=outcome.tested_all,
                 held=sorted({one.source for one in held}),
             )
-            problems += outcome.problems
     except holding.CannotHoldError as error:
-        holding.release(warehouse, before)
-        told = (*dict.fromkeys(problems), f"no source can be left as it was: {error}")
+        holding.remember(warehouse, before)
+        findings = (f"{one.source}: {one.finding}" for one in held)
+        told = (*findings, *outcome.problems, f"no source can be held: {error}")
         return replace(outcome, problems=told)
     return replace(outcome, held=held)
 
@@ -138,13 +138,13 @@ def _without_broken(
 def _broken(
     warehouse: WarehouseSettings, outcome: Outcome, held: tuple[holding.Held, ...]
 ) -> tuple[holding.Held, ...]:
-    """Return what is held already, and what the tests of a build found."""
+    """Return which sources fail the tests of a build, besides those that it held."""
     if len(outcome.failed_tests) < len(outcome.problems):
         raise holding.CannotHoldError("not only tests failed")
     found = holding.lay_to_sources(warehouse, outcome.failed_tests)
     if again := {one.source for one in found} & {one.source for one in held}:
         raise holding.CannotHoldError(f"{', '.join(sorted(again))} fails as last published, too")
-    return (*held, *found)
+    return found
 
 
 def check(

@@ -41,8 +41,8 @@ class Story:
             self.run(
                 "insert into raw_aiproxy.logs (source_name, id, code, model, currency, "
                 "used_amount, usage_input_tokens, usage_total_tokens, request_at, created_at, "
-                "_dlt_load_id) select ?, ?, 200, 'gpt-4o', 'USD', 0.5, 10, 10, at, at, ? "
-                "from (select make_timestamptz(2026, 11, ?, 12, 0, 0, 'UTC') as at)",
+                "_dlt_load_id) select ?, ?, 200, 'gpt-4o', 'USD', 0.5, 10, 10, noon, noon, ? "
+                "from (select make_timestamptz(2026, 11, ?, 12, 0, 0, 'UTC') as noon)",
                 *(source, number, load_id, day),
             )
         self.run(
@@ -88,6 +88,28 @@ def begun(folder: Path) -> Story:
     story = Story(WarehouseSettings(path=folder / "w.duckdb", published_path=folder / "p.duckdb"))
     create_raw_tables(story.warehouse, connectors().values())
     return story
+
+
+def begun_from(story: Story, folder: Path) -> Story:
+    """Go on with copies of a story's files."""
+    copy = Story(WarehouseSettings(path=folder / "w.duckdb", published_path=folder / "p.duckdb"))
+    shutil.copy(story.warehouse.path, copy.warehouse.path)
+    shutil.copy(story.warehouse.published_path, copy.warehouse.published_path)
+    return copy
+
+
+def load_bucket_twice(story: Story) -> None:
+    for _ in range(2):
+        story.run(
+            "insert into raw_weave.usage_buckets (source_name, scope, bucket_start_raw, model, "
+            "bucket_start, bucket_end, _dlt_load_id) values ('weave', 'a/b', 'noon', 'gpt-4o', "
+            "'2026-11-01 12:00:00Z', '2026-11-01 13:00:00Z', 'l3')"
+        )
+    story.run(
+        "insert into raw_weave.load_ledger (slice_id, source_name, stream, scope, window_start, "
+        "window_end, row_count, read_started_at, _dlt_load_id) values ('weave/l3', 'weave', "
+        "'usage', 'a/b', '2026-11-01', '2026-11-02', 2, '2026-11-02', 'l3')"
+    )
 
 
 def break_one(story: Story, number: int) -> None:
@@ -191,16 +213,33 @@ def test_a_corrected_source_is_what_a_full_rebuild_says(story: Story, tmp_path: 
     assert story.published["corrected"] == rebuilt
 
 
+def test_days_that_were_built_untested_are_held_once_they_are_built_again(
+    story: Story, tmp_path: Path
+) -> None:
+    copy = begun_from(story, tmp_path)
+    copy.load("broken", "l7", 4, (5, 4))
+    break_one(copy, 5)
+    copy.load("sound", "l8", 4, (16, 4))
+    assert transform(copy.warehouse, connectors().values(), tests=False).ok
+    copy.night("refused")
+    assert (
+        "some days of broken were built but never published" in copy.nights["refused"].problems[-1]
+    )
+    assert copy.published["refused"] == story.published["corrected"]
+    copy.night("held")
+    assert [held.source for held in copy.nights["held"].held] == ["broken"]
+    assert copy.rows("held", "calls", "broken") == story.rows("corrected", "calls", "broken")
+    assert len(copy.rows("held", "calls", "sound")) == 6
+
+
 def test_a_test_that_is_of_no_source_stops_all(story: Story, tmp_path: Path) -> None:
-    copy = Story(replace(story.warehouse, path=tmp_path / "w.duckdb"))
-    shutil.copy(story.warehouse.path, copy.warehouse.path)
+    copy = begun_from(story, tmp_path)
     copy.run("update daily_totals set calls = 70 where usage_date = '2026-11-01'")
     done = transform(copy.warehouse, connectors().values())
     assert not done.is_sound
     assert not done.held
     assert done.problems[-1] == (
-        "no source can be left as it was: what daily_totals_sum_what_counts finds is of no single "
-        "source"
+        "no source can be held: what daily_totals_sum_what_counts finds is of no single source"
     )
 
 
@@ -209,9 +248,15 @@ def test_a_first_night_goes_without_the_broken_source(tmp_path: Path) -> None:
     story.load("broken", "l1", 1, (1, 1), (2, 2))
     break_one(story, 2)
     story.load("sound", "l2", 1, (11, 1))
+    load_bucket_twice(story)
     story.night("first")
-    assert [held.source for held in story.nights["first"].held] == ["broken"]
-    assert story.rows("first", "calls", "broken") == []
-    assert story.rows("first", "load_status", "broken") == []
+    held = {held.source: held.finding.split("; ")[0] for held in story.nights["first"].held}
+    assert held == {
+        "broken": f"1 row: {CURRENCY} (model calls)",
+        "weave": "1 row: bucket_id is there more than once (model stg_weave__usage_buckets)",
+    }
+    for table in ("calls", "usage_buckets", "daily_costs", "load_status"):
+        sources = {row["source_name"] for row in story.published["first"][table]}
+        assert sources <= {"sound"}, table
     assert len(story.rows("first", "calls", "sound")) == 1
     assert "held broken" in story.status["first"]
