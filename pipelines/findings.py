@@ -4,6 +4,7 @@ A test says so itself: its `description` is what is wrong where it finds a row, 
 `meta` what to do then. For dbt's own tests on columns the words are here.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,54 @@ Entry = dict[str, Any]
 
 ASIDES = ("LINE ", "compiled code at", "> in macro", "> called by")
 """How lines begin that dbt or the database add below what they say."""
+
+
+@dataclass(frozen=True)
+class FailedTest:
+    """A data test that found rows.
+
+    Attributes:
+        name: its name.
+        wrong: what is wrong with the rows, in words.
+        next_step: what to do, where the test says so itself.
+        query: the SQL that finds them.
+        model: the relation that the test is about; None where it is about no single one.
+    """
+
+    name: str
+    wrong: str
+    next_step: str | None
+    query: str
+    model: str | None
+
+    def told(self, rows: int, *steps: str) -> str:
+        """Say in one line how many rows are wrong, how, and what to do about it."""
+        counted = "1 row" if rows == 1 else f"{rows:,} rows"
+        return "; ".join([f"{counted}: {self.wrong}", *steps])
+
+
+def failed_test(result: Entry, manifest: Entry) -> FailedTest | None:
+    """Return the data test that a result is of and that found rows; None for any other result.
+
+    Args:
+        result: an entry of dbt's run_results.json.
+        manifest: dbt's manifest.json of that run.
+    """
+    unique_id: str = result["unique_id"]
+    if not unique_id.startswith("test.") or result["status"] not in ("fail", "warn"):
+        return None
+    node: Entry = manifest["nodes"][unique_id]
+    tested: str | None = node.get("attached_node")
+    where = f" ({' '.join(tested.split('.')[::2])})" if tested else ""
+    wrong = _inner(node.get("description") or _of_a_column(node) or node["name"])
+    next_step = node.get("config", {}).get("meta", {}).get("next")
+    return FailedTest(
+        node["name"],
+        f"{wrong}{where}",
+        _inner(next_step) if next_step else None,
+        result["compiled_code"],
+        manifest["nodes"][tested]["relation_name"] if tested else None,
+    )
 
 
 def in_words(result: Entry, manifest: Entry, log: Path) -> str:
@@ -25,8 +74,8 @@ def in_words(result: Entry, manifest: Entry, log: Path) -> str:
     kind, _, name = unique_id.split(".", 2)
     node: Entry = manifest["nodes"].get(unique_id) or manifest["unit_tests"].get(unique_id) or {}
     name = node.get("name", name)
-    if kind == "test" and result["status"] in ("fail", "warn"):
-        return _failed_test(result, node, name)
+    if test := failed_test(result, manifest):
+        return _told(test, result, node)
     if kind == "unit_test" and result["status"] == "fail":
         return (
             f"unit test {name}: model {node.get('model')} gives other rows than its example "
@@ -50,20 +99,15 @@ def cause(message: str) -> str:
     return " ".join(said) or first
 
 
-def _failed_test(result: Entry, node: Entry, name: str) -> str:
-    count = result["failures"] or 0
-    rows = "1 row" if count == 1 else f"{count:,} rows"
-    tested = node.get("attached_node")
-    where = f" ({' '.join(tested.split('.')[::2])})" if tested else ""
-    wrong = _inner(node.get("description") or _of_a_column(node) or name)
-    steps = [f"{rows}: {wrong}{where}"]
-    if next_step := node.get("config", {}).get("meta", {}).get("next"):
-        steps.append(_inner(next_step))
+def _told(test: FailedTest, result: Entry, node: Entry) -> str:
+    steps: list[str] = []
+    if test.next_step:
+        steps.append(test.next_step)
     elif result["status"] == "fail":
         steps.append("nothing is published until they are put right")
     if node.get("compiled_path"):
         steps.append(f"to see them run {node['compiled_path']} in the private warehouse")
-    return "; ".join(steps)
+    return test.told(result["failures"] or 0, *steps)
 
 
 def _of_a_column(node: Entry) -> str | None:

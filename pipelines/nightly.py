@@ -50,7 +50,8 @@ def run_night(
 ) -> Night:
     """Load, transform, test and publish.
 
-    A source that fails does not keep the others from being loaded and published.
+    A source that fails does not keep the others from being loaded and published, nor does one whose
+    rows break an invariant.
 
     Args:
         sources: which to load.
@@ -67,7 +68,7 @@ def run_night(
     with writing(warehouse):
         night.loads = load_sources(sources, run, watcher)
         night.models = transform(warehouse, connectors().values())
-        if night.models.ok:
+        if night.models.is_sound:
             night.published = publish(warehouse)
     return night
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from pipelines.demo import LIAR
 from pipelines.errors import RunError, UsageError
 from pipelines.history import go_back
+from pipelines.holding import Held
 from pipelines.nightly import Night
 from pipelines.publish import Published, published_at
 from pipelines.runner import SourceOutcome
@@ -68,6 +69,12 @@ DIFFERING = """
 
 SHOWN_DIFFERENCES = 20
 
+HELD = """
+    select source_name, held_since, broken_test, failing_rows, finding
+    from held_sources
+    order by source_name, broken_test
+"""
+
 REJECTED = """
     select count(*), count(distinct (row_kind, row_id))
     from rejected_values
@@ -97,7 +104,11 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
 
 def models(console: Console, outcome: Outcome) -> None:
     """Say what dbt built and which tests failed."""
-    verdict = "[green]all passed[/]" if outcome.ok else "[red]failed[/]"
+    verdict = "[red]failed[/]"
+    if outcome.is_sound:
+        verdict = (
+            "[yellow]passed without what is held[/]" if outcome.held else "[green]all passed[/]"
+        )
     console.print(
         f"models: {outcome.built} built, {outcome.tests} tests passed "
         f"in {outcome.seconds:.0f} s: {verdict}"
@@ -108,6 +119,17 @@ def models(console: Console, outcome: Outcome) -> None:
         console.print(f"  [red]failed[/] {line}", highlight=False)
     for line in outcome.warnings:
         console.print(f"  [yellow]warning[/] {line}", highlight=False)
+    held(console, outcome.held)
+
+
+def held(console: Console, found: Sequence[Held]) -> None:
+    """Name each source that is published as before, and why; nothing where there is none."""
+    for one in found:
+        console.print(
+            f"[red]held[/] {one.source}, as it was before {one.since:%Y-%m-%d %H:%M} UTC: ",
+            end="",
+        )
+        console.print(one.finding, markup=False, highlight=False)
 
 
 def _tested(outcome: Outcome) -> str:
@@ -184,6 +206,9 @@ def status(console: Console, warehouse: WarehouseSettings) -> None:
     with _published(warehouse) as connection:
         found = connection.sql(FRESHNESS)
         _print_rows(console, found.columns, found.fetchall())
+        # A file that an older version of this program wrote has no such table.
+        if ("held_sources",) in connection.execute("show tables").fetchall():
+            held(console, [Held(*row) for row in connection.execute(HELD).fetchall()])
     console.print(f"published {published_at(warehouse):%Y-%m-%d %H:%M} UTC", highlight=False)
 
 

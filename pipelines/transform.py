@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any, TextIO
 
 import duckdb
 
+from pipelines import holding
 from pipelines.errors import RunError
-from pipelines.findings import in_words
+from pipelines.findings import FailedTest, failed_test, in_words
 from pipelines.prices import load_public_prices
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
@@ -49,6 +50,8 @@ class Outcome:
         seconds: how long dbt says it took.
         tested_all: whether the tests looked at all of history, not only at the touched days.
         tested_all_at: when all of history was last tested with success; None where it never was.
+        failed_tests: the tests among the problems.
+        held: why a source was built as it was last published; nothing where none was.
     """
 
     built: int
@@ -58,11 +61,18 @@ class Outcome:
     seconds: float
     tested_all: bool = False
     tested_all_at: datetime | None = None
+    failed_tests: tuple[FailedTest, ...] = ()
+    held: tuple[holding.Held, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every model was built and every test passed, of all sources but those held."""
+        return not self.problems
 
     @property
     def ok(self) -> bool:
-        """Whether every model was built and every test passed."""
-        return not self.problems
+        """Whether every model was built and every test passed, of every source."""
+        return self.is_sound and not self.held
 
 
 def transform(
@@ -70,19 +80,71 @@ def transform(
 ) -> Outcome:
     """Build every model that new rows touch, and test the days that it touched.
 
-    A model whose test fails keeps those that stand on it from being built. Once a week the tests
-    look at all of history.
+    A model whose test fails keeps those that stand on it from being built. Where that is for rows
+    of some sources only, all is built again with these as they were last published. Once a week the
+    tests look at all of history.
 
     Raises:
-        RunError: dbt could not run at all.
+        RunError: dbt could not run at all, or the published file cannot be read.
     """
-    create_raw_tables(warehouse, connectors)
+    vendors = tuple(connectors)
+    create_raw_tables(warehouse, vendors)
     load_public_prices(warehouse)
     if not tests:
-        return _dbt(warehouse, ["build", *NO_TESTS])
+        return _untested(warehouse)
     before = _tested_all_at(warehouse)
     is_due = before is None or datetime.now(UTC) - before >= TEST_ALL_AFTER
-    return _tested(warehouse, ["build", *NO_UNIT_TESTS], everything=is_due)
+    outcome = _tested(warehouse, ["build", *NO_UNIT_TESTS], everything=is_due)
+    if outcome.is_sound:
+        holding.release(warehouse)
+        return outcome
+    return _without_broken(warehouse, vendors, outcome)
+
+
+def _untested(warehouse: WarehouseSettings) -> Outcome:
+    """Build the new rows of all sources; no night has tested these days, so the next tests all."""
+    outcome = _dbt(warehouse, ["build", *NO_TESTS])
+    holding.release(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute(f"drop table if exists {TESTED}")
+    return outcome
+
+
+def _without_broken(
+    warehouse: WarehouseSettings, connectors: Sequence[Connector], outcome: Outcome
+) -> Outcome:
+    """Build again, with the sources held that failing rows are of, until no test fails."""
+    before = holding.held_now(warehouse)
+    held: tuple[holding.Held, ...] = ()
+    try:
+        while not outcome.is_sound:
+            found = (*held, *_broken(warehouse, outcome, held))
+            holding.hold(warehouse, connectors, found)
+            held = found
+            outcome = _tested(
+                warehouse,
+                ["build", *NO_UNIT_TESTS],
+                everything=outcome.tested_all,
+                held=sorted({one.source for one in held}),
+            )
+    except holding.CannotHoldError as error:
+        holding.remember(warehouse, before)
+        findings = (f"{one.source}: {one.finding}" for one in held)
+        told = (*findings, *outcome.problems, f"no source can be held: {error}")
+        return replace(outcome, problems=told)
+    return replace(outcome, held=held)
+
+
+def _broken(
+    warehouse: WarehouseSettings, outcome: Outcome, held: tuple[holding.Held, ...]
+) -> tuple[holding.Held, ...]:
+    """Return which sources fail the tests of a build, besides those that it held."""
+    if len(outcome.failed_tests) < len(outcome.problems):
+        raise holding.CannotHoldError("not only tests failed")
+    found = holding.lay_to_sources(warehouse, outcome.failed_tests)
+    if again := {one.source for one in found} & {one.source for one in held}:
+        raise holding.CannotHoldError(f"{', '.join(sorted(again))} fails as last published, too")
+    return found
 
 
 def check(
@@ -100,12 +162,19 @@ def check(
     """
     create_raw_tables(warehouse, connectors)
     load_public_prices(warehouse)
-    return _tested(warehouse, ["test", *NO_UNIT_TESTS], everything=everything)
+    outcome = _tested(warehouse, ["test", *NO_UNIT_TESTS], everything=everything)
+    return replace(outcome, held=holding.held_now(warehouse))
 
 
-def _tested(warehouse: WarehouseSettings, arguments: list[str], *, everything: bool) -> Outcome:
-    outcome = _dbt(warehouse, arguments, test_all=everything)
-    if everything and outcome.ok:
+def _tested(
+    warehouse: WarehouseSettings,
+    arguments: list[str],
+    *,
+    everything: bool,
+    held: Sequence[str] = (),
+) -> Outcome:
+    outcome = _dbt(warehouse, arguments, {"test_all": everything, "held_sources": held})
+    if everything and outcome.is_sound:
         with connect(warehouse) as connection:
             connection.execute(f"create or replace table {TESTED} as select now() as tested_at")
     return replace(outcome, tested_all=everything, tested_all_at=_tested_all_at(warehouse))
@@ -120,7 +189,9 @@ def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:
     return found[0] if found else None
 
 
-def _dbt(warehouse: WarehouseSettings, arguments: list[str], *, test_all: bool = False) -> Outcome:
+def _dbt(
+    warehouse: WarehouseSettings, arguments: list[str], variables: dict[str, Any] | None = None
+) -> Outcome:
     work = warehouse.data_folder / "dbt"
     work.mkdir(parents=True, exist_ok=True)
     results = work / "target" / "run_results.json"
@@ -132,7 +203,7 @@ def _dbt(warehouse: WarehouseSettings, arguments: list[str], *, test_all: bool =
                 *("--quiet", "--no-use-colors", *arguments),
                 *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
                 *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-                *("--vars", json.dumps(_variables(warehouse) | {"test_all": test_all})),
+                *("--vars", json.dumps(_variables(warehouse) | (variables or {}))),
             ],
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
@@ -193,6 +264,7 @@ def _read_results(run: dict[str, Any]) -> Outcome:
     kinds = {"built": 0, "tests": 0}
     problems: list[str] = []
     warnings: list[str] = []
+    failed_tests: list[FailedTest] = []
     target, log = Path(run["args"]["target_path"]), Path(run["args"]["log_path"]) / "dbt.log"
     manifest = json.loads((target / "manifest.json").read_text())
     for result in run["results"]:
@@ -203,6 +275,13 @@ def _read_results(run: dict[str, Any]) -> Outcome:
             warnings.append(in_words(result, manifest, log))
         elif result["status"] != "skipped":
             problems.append(in_words(result, manifest, log))
+            if test := failed_test(result, manifest):
+                failed_tests.append(test)
     return Outcome(
-        kinds["built"], kinds["tests"], tuple(problems), tuple(warnings), run["elapsed_time"]
+        kinds["built"],
+        kinds["tests"],
+        tuple(problems),
+        tuple(warnings),
+        run["elapsed_time"],
+        failed_tests=tuple(failed_tests),
     )

@@ -109,7 +109,8 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- The ledgers of all vendors: each dbt source that has a table load_ledger. -#}
+{#- The ledgers of all vendors: each dbt source that has a table load_ledger; without the slices of a
+    held source that are not published. -#}
 {% macro union_of_ledgers() -%}
     {%- set ledgers = [] -%}
     {%- if execute -%}
@@ -138,6 +139,12 @@
         read_finished_at,
         _dlt_load_id as load_id
     from {{ ledger.relation_name }}
+    {%- if var('held_sources') %}
+    where
+        (slice_id, _dlt_load_id) not in (
+            select slice_id, load_id from {{ source('last_good', 'slices') }}
+        )
+    {%- endif %}
     {{ "union all" if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

@@ -1,8 +1,8 @@
 {#- Which days a run rebuilds.
 
     A slice of a load that a run has taken in is marked in transform_state.processed_slices, but
-    only when every model of the project was built: a failed or killed run marks nothing, so that
-    the next one redoes its days and more. Without any mark, every day is rebuilt in place. That is
+    only when every model of the project was built and no test failed: any other run marks nothing, so
+    that the next one redoes its days and more. Without any mark, every day is rebuilt in place. That is
     how a changed time zone, model or seed, and --full-refresh, reach the days long closed. -#}
 
 {#- Before a run: forget all marks if the tables were built with other settings. A part of the
@@ -143,10 +143,12 @@
     {{ return(loads | join(', ')) }}
 {%- endmacro %}
 
-{#- After a run that built everything: mark the slices that it took in. -#}
+{#- After a run that built everything, and whose tests found nothing: mark the slices that it took in,
+    but not those of a held source. -#}
 {% macro mark_slices(results) -%}
     {%- set new_slices = ref('int_new_slices') -%}
-    {%- if execute and not models_missing_from(built_in(results)) %}
+    {%- set failed = results | selectattr('status', 'equalto', 'fail') | list -%}
+    {%- if execute and not failed and not models_missing_from(built_in(results)) %}
     insert into transform_state.processed_slices
     select
         slice_id,
@@ -154,7 +156,8 @@
         current_timestamp
     from {{ new_slices }}
     where
-        (slice_id, load_id) not in (
+        not ({{ is_held() }})
+        and (slice_id, load_id) not in (
             select slice_id, load_id from transform_state.processed_slices
         )
     {%- endif -%}

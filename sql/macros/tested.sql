@@ -25,6 +25,10 @@
 {% macro get_where_subquery(relation) -%}
     {%- set column = tested_by().get(relation.identifier) -%}
     {%- set where = config.get('where') -%}
+    {#- A vendor's rows of a held source are not what is built. -#}
+    {%- if var('held_sources') and relation.identifier.startswith('stg_') -%}
+        {%- set where = (where or 'true') ~ ' and not (' ~ is_held() ~ ')' -%}
+    {%- endif -%}
     {%- if where or (column and not var('test_all')) -%}
         (
             select * from {{ relation }}

@@ -5,6 +5,7 @@ with lines as (
         currency,
         sum(cost) as cost
     from {{ ref('stg_alibaba_model_router__billing_lines') }}
+    where not ({{ is_held() }})
     group by source_name, currency
     having sum(cost) <> 0
 ),
@@ -27,7 +28,9 @@ carried as (
             cost_reported
         from {{ ref('stg_alibaba_model_router__usage_buckets') }}
     ) as both_facts
-    where cost_reported is not null
+    where
+        cost_reported is not null
+        and not ({{ is_held() }})
     group by source_name, currency
     having sum(cost_reported) <> 0
 ),

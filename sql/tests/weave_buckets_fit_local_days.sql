@@ -4,6 +4,7 @@
 
 with usage_buckets as (
     select * from {{ ref('stg_weave__usage_buckets') }}
+    where not ({{ is_held() }})
 ),
 
 final as (

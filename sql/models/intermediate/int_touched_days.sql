@@ -94,6 +94,13 @@ days as (
         ) }} as usage_date
     from stretches
     inner join sources on stretches.source_name = sources.source_name
+    {% if var('held_sources') %}
+        union all
+        select
+            source_name,
+            usage_date
+        from {{ source('last_good', 'days') }}
+    {% endif %}
 ),
 
 final as (

@@ -2,12 +2,16 @@
 -- Key: bucket_id.
 -- Inputs: the buckets of each vendor's staging that has some, one line each.
 -- Rule: a number that cannot be summed is NULL here, and in `rejected` as sent.
-with final as (
+with staged as (
     {{ admitted_union_of([
         ref('stg_alibaba_model_router__usage_buckets'),
         ref('stg_tencent_lke__usage_buckets'),
         ref('stg_weave__usage_buckets'),
     ], usage_bucket_columns()) }}
+),
+
+final as (
+    {{ or_as_published('staged', 'usage_buckets', 'bucket_start') }}
 )
 
 select * from final

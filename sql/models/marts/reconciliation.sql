@@ -139,7 +139,7 @@ judged as (
     from measured
 ),
 
-final as (
+told as (
     select
         source_name,
         pair,
@@ -174,6 +174,10 @@ final as (
         detail_read_at,
         control_read_at
     from judged
+),
+
+final as (
+    {{ or_as_published('told', 'reconciliation') }}
 )
 
 select * from final

@@ -1,0 +1,39 @@
+{#- A source that is held: its new rows break an invariant, so that this run builds it as it was last
+    published, and the others as they are now.
+
+    `held_sources` names them. Before the run, pipelines/holding.py writes to schema `last_good`
+    their days that are to be as published (`days`), the slices that are not (`slices`), and the
+    published rows of those days, by the name of their table; no such table where nothing was
+    published yet. A held source has its rows replaced where the calls and buckets of all vendors
+    come together: all that follows from them is built as ever. Its slices are not marked, so that
+    the next run tries it again. -#}
+
+{#- Whether a row is of a held source. -#}
+{% macro is_held() -%}
+    {%- if var('held_sources') -%}
+        source_name in ('{{ var("held_sources") | join("', '") }}')
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The rows of `staged`, but those of a held source as they are in the published `table`: on the days
+    that it is held on, which follow from `instant`, or on all without it. -#}
+{% macro or_as_published(staged, table, instant=none) -%}
+    select * from {{ staged }}
+    {%- if var('held_sources') %}
+    where
+        not ({{ is_held() }})
+        {%- if instant %}
+        or (source_name, {{ local_date(instant) }}) not in (
+            select source_name, usage_date from {{ source('last_good', 'days') }}
+        )
+        {%- endif %}
+    {%- set published = load_relation(source('last_good', table)) %}
+    {%- if published %}
+    -- A column that was not published yet is NULL.
+    union all by name
+    select * from {{ published }}
+    {%- endif %}
+    {%- endif %}
+{%- endmacro %}
