@@ -9,9 +9,12 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.connectors import connectors
 from pipelines.dev.bench.measures import NOW, UNPACED, Figure, environment_in
 from pipelines.dev.bench.processes import Took, run, serving
 from pipelines.dev.bench.server import ADMIN_KEY, END
+from pipelines.settings import WarehouseSettings
+from pipelines.warehouse import create_raw_tables
 
 SHAPES = 20_000
 DAYS = 100
@@ -19,6 +22,7 @@ NEW_CALLS = 1_000
 NIGHTS = 3
 DAY_US = 86_400_000_000
 LOGS = "raw_aiproxy.logs"
+DASHBOARD = "raw_aiproxy.dashboard"
 
 
 def history(sizes: tuple[int, int]) -> list[Figure]:
@@ -73,6 +77,8 @@ def _with_history(folder: str, calls: int) -> dict[str, str]:
             "SOURCES__AIPROXY__REQUESTS_PER_SECOND": str(UNPACED),
         }
         run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment | source)
+    path = Path(environment["WAREHOUSE__PATH"])
+    create_raw_tables(WarehouseSettings(path=path), connectors().values())
     with _open(environment) as connection:
         connection.execute(
             f"create table shapes as select *, row_number() over (order by id) as shape from {LOGS}"  # noqa: S608
@@ -101,7 +107,7 @@ def _open(environment: dict[str, str]) -> duckdb.DuckDBPyConnection:
 
 
 def _add_day(connection: duckdb.DuckDBPyConnection, day: int, calls: int) -> None:
-    """Add the rows and the ledger line of one load of one day, counted from `END`."""
+    """Add the rows, the totals and the ledger lines of one load of one day, counted from `END`."""
     begins = END.int_timestamp * 1_000_000 + day * DAY_US
     load_id = f"{(begins + DAY_US) // 1_000_000}.5"
     changed = {
@@ -121,12 +127,22 @@ def _add_day(connection: duckdb.DuckDBPyConnection, day: int, calls: int) -> Non
         f"select place, {begins} + place * {DAY_US} // {calls} as instant "
         f"from range({calls}) as places(place)) on shape = place % {SHAPES} + 1"
     )
+    connection.execute(
+        f"insert into {DASHBOARD} by name select source_name, '' as scope, model, "  # noqa: S608
+        "date_trunc('hour', created_at) as bucket_start, count(*) as request_count, "
+        "count(case when code <> 200 then 1 end) as exception_count, "
+        "sum(usage_input_tokens) as input_tokens, sum(usage_output_tokens) as output_tokens, "
+        "sum(usage_total_tokens) as total_tokens, sum(usage_cached_tokens) as cached_tokens, "
+        "sum(usage_reasoning_tokens) as reasoning_tokens, sum(used_amount) as used_amount, "
+        f"_dlt_load_id from {LOGS} where _dlt_load_id = '{load_id}' group by all"
+    )
     bounds = f"make_timestamptz({begins}), make_timestamptz({begins + DAY_US})"
     connection.execute(
-        "insert into raw_aiproxy.load_ledger (slice_id, run_id, run_kind, source_name, stream, "
+        "insert into raw_aiproxy.load_ledger (slice_id, run_id, run_kind, source_name, stream, "  # noqa: S608
         "scope, window_start, window_end, read_started_at, read_finished_at, row_count, "
         "reported_total, requests, retries, _dlt_load_id) "
-        f"select 'day{day}', 'bench', 'nightly', 'aiproxy', 'logs', '', {bounds}, "
+        f"select stream || 'day{day}', 'bench', 'nightly', 'aiproxy', stream, '', {bounds}, "
         f"make_timestamptz({begins + DAY_US}), make_timestamptz({begins + DAY_US}), {calls}, "
-        f"{calls}, 1, 0, '{load_id}'"
+        f"reported_total, 1, 0, '{load_id}' "
+        f"from (values ('logs', {calls}), ('dashboard', null)) as streams(stream, reported_total)"
     )

@@ -1,13 +1,34 @@
 -- Grain: one row per pair, side, source, scope, bucket of time, model and measure.
 -- Key: all of these.
 -- Inputs: the two sides of each vendor's figures, one line each.
-with final as (
+-- Rule: a table of the days that this run reconciles, and of no others.
+{{ config(materialized='table') }}
+
+with reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
+),
+
+totals as (
     {{ union_of([
         ref('stg_aiproxy__checked_totals'),
         ref('stg_alibaba_model_router__checked_totals'),
         ref('stg_tencent_lke__checked_totals'),
         ref('stg_weave__checked_totals'),
     ], checked_total_columns()) }}
+),
+
+final as (
+    select
+        *,
+        {{ local_date('bucket_start') }} as usage_date
+    from totals
+    where
+        (source_name, {{ local_date('bucket_start') }}) in (
+            select
+                reconciled_days.source_name,
+                reconciled_days.usage_date
+            from reconciled_days
+        )
 )
 
 select * from final
