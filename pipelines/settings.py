@@ -33,6 +33,11 @@ POSITIVE = {"slice", "requests_per_second", "concurrency", "timeout", "attempts"
 """Settings of which 0 would mean that nothing ever happens."""
 
 
+SIZE = r"([1-9][0-9]*(?:\.[0-9]+)?)\s*([KMGT])(i?)B"
+
+DBT_MEMORY = 200e6
+"""Bytes that dbt itself holds, about, while it builds the models of this project."""
+
 LEAST_CONCURRENCY = 4
 MOST_CONCURRENCY = 32
 
@@ -123,10 +128,17 @@ class WarehouseSettings:
     )
 
     memory_limit: str = setting(
-        "how much memory DuckDB may take in models and publishing; beyond it, it writes to a "
-        "folder beside the warehouse",
+        "how much memory models and publishing may take; beyond it, DuckDB writes to a folder "
+        "beside the warehouse",
         "1GB",
     )
+
+    @property
+    def memory_for_models(self) -> str:
+        """What dbt leaves of `memory_limit` to DuckDB, both in one process; never below half."""
+        ((number, prefix, binary),) = re.findall(SIZE, self.memory_limit)
+        size = float(number) * (1024 if binary else 1000) ** ("KMGT".index(prefix) + 1)
+        return f"{max(size - DBT_MEMORY, size / 2) / 1e6:.0f}MB"
 
     @property
     def data_folder(self) -> Path:
@@ -182,7 +194,7 @@ def load_warehouse() -> WarehouseSettings:
             f"[warehouse] reporting_currency: {found.reporting_currency!r} is not an ISO 4217 "
             "code; write one like USD or EUR"
         )
-    if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)?\s*[KMGT]i?B", found.memory_limit):
+    if not re.fullmatch(SIZE, found.memory_limit):
         raise UsageError(
             f"[warehouse] memory_limit: {found.memory_limit!r} is not a size; write one like 1GB "
             "or 800MB"

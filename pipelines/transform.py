@@ -207,7 +207,7 @@ def _dbt(
             ],
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
-                "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_limit,
+                "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_models,
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             },
             output=file,

@@ -189,6 +189,16 @@ def test_reporting_currency_is_a_code(
         load_warehouse()
 
 
+@pytest.mark.parametrize(
+    ("limit", "left"), [("1GB", "800MB"), ("1.5 GiB", "1411MB"), ("300MB", "150MB")]
+)
+def test_dbt_shares_the_memory_of_the_models(
+    project: Path, monkeypatch: pytest.MonkeyPatch, limit: str, left: str
+) -> None:
+    monkeypatch.setenv("WAREHOUSE__MEMORY_LIMIT", limit)
+    assert load_warehouse().memory_for_models == left
+
+
 def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:
     # In a process of its own: dlt decides once in each.
     code = (

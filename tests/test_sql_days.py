@@ -21,6 +21,7 @@ class Story:
     said: dict[str, str] = field(default_factory=dict)
     calls: dict[str, dict[str, date]] = field(default_factory=dict)
     days: dict[str, dict[str, dict[date, int]]] = field(default_factory=dict)
+    unpriced: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     marked: dict[str, int] = field(default_factory=dict)
     timezone: dict[str, Any] = field(default_factory=dict)
 
@@ -43,6 +44,9 @@ class Story:
             )
             for mart in MARTS
         }
+        self.unpriced[name] = warehouse.run(
+            "select calls, first_seen_date, last_seen_date from unpriced_usage"
+        )
         state = "transform_state"
         self.marked[name] = warehouse.run(f"select count(*) from {state}.processed_slices")[0][0]
         zone = f"select value from {state}.settings where name = 'reporting_timezone'"
@@ -62,15 +66,18 @@ def tell(story: Story, one: SqlWarehouse) -> None:
     one.load("l1", "2026-10-31 16:00:00Z", "2026-11-01 16:00:00Z", {1: "2026-11-01 15:59:59.999Z"})
     one.load("l2", "2026-11-01 16:00:00Z", "2026-11-02 16:00:00Z", {2: "2026-11-01 16:00:00Z"})
     one.load("l3", "2026-11-02 16:00:00Z", "2026-11-03 16:00:00Z", {3: "2026-11-03 01:00:00Z"})
+    one.run("update raw_aiproxy.logs set used_amount = null where id = 1")
     story.run("first", one, "build", timezone=SHANGHAI)
 
     for mart in MARTS:
         one.run(f"update {mart} set calls = 70 where usage_date = '2026-11-01'")
         one.run(f"update {mart} set calls = 80 where usage_date = '2026-11-02'")
+    one.run("update intermediate.int_unpriced_days set calls = 70")
     one.run("update calls set call_id = 'spoilt' where call_date = '2026-11-02'")
     # One late row in the second day, one on the very end of the window; the third day empties.
     late = {4: "2026-11-01 17:00:00Z", 5: "2026-11-03 16:00:00Z"}
     one.load("l4", "2026-11-01 17:00:00Z", "2026-11-01 18:00:00Z", late)
+    one.run("update raw_aiproxy.logs set used_amount = null where id = 4")
     one.run("delete from raw_aiproxy.logs where id = 3")
     one.load("l5", "2026-11-03 00:00:00Z", "2026-11-03 02:00:00Z", {})
     story.run("late", one, "build", *MODELS_ONLY, timezone=SHANGHAI)
@@ -119,6 +126,12 @@ def test_row_on_the_end_of_its_window_is_not_lost(story: Story) -> None:
 def test_day_that_became_empty_is_emptied(story: Story) -> None:
     assert "proxy:3" not in story.calls["late"]
     assert story.days["late"] == {mart: {D1: 70, D2: 2, D4: 1} for mart in MARTS}
+
+
+def test_unpriced_usage_sums_the_days(story: Story) -> None:
+    assert story.unpriced["first"] == [(1, D1, D1)]
+    assert story.unpriced["late"] == [(71, D1, D2)]
+    assert story.unpriced["utc"] == [(2, D1, D1)]
 
 
 def test_data_tests_notice_a_spoilt_day(story: Story) -> None:

@@ -18,6 +18,15 @@
     cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date)
 {%- endmacro %}
 
+{#- One row for each hour from that of `first` to that of `last`, by its beginning. -#}
+{% macro each_hour(first, last) -%}
+    {{ return(adapter.dispatch('each_hour')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_hour(first, last) -%}
+    unnest(generate_series(date_trunc('hour', {{ first }}), {{ last }}, interval 1 hour))
+{%- endmacro %}
+
 {#- Whole milliseconds from one instant to another; NULL where either is. -#}
 {% macro milliseconds_between(first, last) -%}
     {{ return(adapter.dispatch('milliseconds_between')(first, last)) }}

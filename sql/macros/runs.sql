@@ -26,19 +26,21 @@
 
 {#- The incremental strategy `touched_days`: in one transaction, take the touched days out of a model
     and put their rows in again, so that a day can also become empty. `unique_key` names what is
-    replaced whole: [source_name, <day>], or [<day>] where a row sums all sources. Deleting comes
+    replaced whole: [source_name, <day>], or [<day>] where a row sums all sources; the days are those
+    of int_touched_days, or of the model that `meta.touched_by` names. Deleting comes
     after dbt has altered the columns: DuckDB cannot commit the two the other way round. -#}
 {% macro get_incremental_touched_days_sql(arguments) -%}
     {%- set replaced = arguments.unique_key -%}
     {%- set touched = ['source_name', 'usage_date'][-(replaced | length):] -%}
+    {%- set touched_by = config.get('meta', {}).get('touched_by', 'int_touched_days') -%}
     {%- set marks = run_query('select 1 from transform_state.processed_slices limit 1') %}
     delete from {{ arguments.target_relation }}
     {%- if marks | length %}
     where
         ({{ replaced | join(', ') }}) in (
-            select {{ touched | join(', ') }} from {{ ref('int_touched_days') }}
+            select {{ touched | join(', ') }} from {{ ref(touched_by) }}
         )
-        and {{ near_touched_days(replaced | last) }}
+        and {{ near_touched_days(replaced | last, days_of=touched_by) }}
     {%- endif -%}
     ;
     {{ get_insert_into_sql(
@@ -74,9 +76,10 @@
     and {{ near_touched_days(day, instant) }}
 {%- endmacro %}
 
-{#- Whether a row lies between the first and the last of the touched days. -#}
-{% macro near_touched_days(day, instant=none) -%}
-    {%- set span = touched_span() -%}
+{#- Whether a row lies between the first and the last of the touched days, those of the model
+    `days_of`. -#}
+{% macro near_touched_days(day, instant=none, days_of='int_touched_days') -%}
+    {%- set span = touched_span(days_of) -%}
     {%- if span is none -%}
         false
     {%- elif instant -%}
@@ -90,11 +93,9 @@
 
 {#- The stretch of the touched days, from the run's own table of them; none without any. Whoever asks
     stands on a model that is built of that table: dbt lets no test refer to it by itself. -#}
-{% macro touched_span() -%}
+{% macro touched_span(days_of) -%}
     {%- set spans = [] -%}
-    {%- set touched_days = adapter.get_relation(
-        target.database, 'intermediate', 'int_touched_days'
-    ) -%}
+    {%- set touched_days = adapter.get_relation(target.database, 'intermediate', days_of) -%}
     {%- if execute and touched_days -%}
         {%- set query -%}
             select

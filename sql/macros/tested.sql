@@ -15,6 +15,7 @@
         'usage_buckets': 'bucket_date',
         'daily_tokens': 'usage_date',
         'daily_costs': 'usage_date',
+        'reconciliation': 'usage_date',
         'stg_aiproxy__calls': 'load_id',
         'stg_alibaba_model_router__calls': 'load_id',
         'stg_tencent_lke__calls': 'load_id',

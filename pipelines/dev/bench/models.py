@@ -1,9 +1,10 @@
-"""A night without its load: `python -m pipelines.dev.bench.models`, models, tests, publishing.
+"""A night without its load: `python -m pipelines.dev.bench.models [build]`.
 
-Which warehouse, the environment says.
+Models, tests and publishing, or with `build` no publishing. Which warehouse, the environment says.
 """
 
 import json
+import sys
 
 from pipelines.connectors import connectors
 from pipelines.publish import publish
@@ -11,16 +12,18 @@ from pipelines.settings import load_warehouse
 from pipelines.transform import transform
 
 
-def main() -> None:
+def main(*, publishing: bool) -> None:
     """Build and test what new rows touch, publish it, and print how much that was."""
     warehouse = load_warehouse()
     outcome = transform(warehouse, connectors().values())
     if not outcome.ok:
         raise SystemExit("\n".join(outcome.problems))
-    published = publish(warehouse)
-    found = {"calls": published.rows["calls"], "tests": outcome.tests, "whole": published.whole}
+    found = {"tests": outcome.tests}
+    if publishing:
+        published = publish(warehouse)
+        found |= {"calls": published.rows["calls"], "whole": published.whole}
     print(json.dumps(found))  # noqa: T201 - for the parent process
 
 
 if __name__ == "__main__":
-    main()
+    main(publishing="build" not in sys.argv)

@@ -1,8 +1,15 @@
 -- Grain: one row per pair, side, source, scope, bucket of time, model and measure.
 -- Key: all of these.
 -- Inputs: the two sides of each vendor's figures, one line each.
--- Rule: not of a source that is held, whose vendor's rows are newer than what is built.
-with checked_totals as (
+-- Rule: a table of the days that this run reconciles, and of no others; not of a source
+-- that is held, whose vendor's rows are newer than what is built.
+{{ config(materialized='table') }}
+
+with reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
+),
+
+totals as (
     {{ union_of([
         ref('stg_aiproxy__checked_totals'),
         ref('stg_alibaba_model_router__checked_totals'),
@@ -12,8 +19,18 @@ with checked_totals as (
 ),
 
 final as (
-    select * from checked_totals
-    where not ({{ is_held() }})
+    select
+        *,
+        {{ local_date('bucket_start') }} as usage_date
+    from totals
+    where
+        not ({{ is_held() }})
+        and (source_name, {{ local_date('bucket_start') }}) in (
+            select
+                reconciled_days.source_name,
+                reconciled_days.usage_date
+            from reconciled_days
+        )
 )
 
 select * from final

@@ -2,6 +2,13 @@
 -- Key: source_name, pair, usage_date, model, measure.
 -- Inputs: the vendors' rows and their own totals of them; the ledger of all loads.
 -- Rule: only what both sides were read of, and long enough after, is compared.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'usage_date'],
+    meta={'touched_by': 'int_reconciled_days'},
+) }}
+
 with checked_totals as (
     select * from {{ ref('int_checked_totals') }}
 ),
@@ -15,14 +22,20 @@ pairs as (
 ),
 
 slices as (
-    select * from {{ ref('int_current_slices') }}
+    select
+        *,
+        {{ local_date('window_start') }} as usage_date
+    from {{ ref('int_current_slices') }}
+),
+
+reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
 ),
 
 -- A day that has nothing to compare shows what there is instead.
 totals as (
     select
         checked_totals.*,
-        {{ local_date('checked_totals.bucket_start') }} as usage_date,
         checked_buckets.is_loaded,
         checked_buckets.is_compared,
         checked_buckets.detail_read_at,
@@ -31,7 +44,7 @@ totals as (
             partition by
                 checked_totals.pair,
                 checked_totals.source_name,
-                {{ local_date('checked_totals.bucket_start') }},
+                checked_totals.usage_date,
                 checked_totals.model,
                 checked_totals.measure
         ) as is_shown
@@ -84,7 +97,7 @@ compared as (
     select
         source_name,
         stream || '_vs_reported_total' as pair,
-        {{ local_date('window_start') }} as usage_date,
+        usage_date,
         null as model,
         'rows' as measure,
         sum(row_count) as detail_value,
@@ -107,7 +120,7 @@ compared as (
         reported_total is not null
         -- The present state of a list has no day.
         and window_end > window_start + interval '1' second
-    group by source_name, stream, {{ local_date('window_start') }}
+    group by source_name, stream, usage_date
 ),
 
 measured as (
@@ -176,8 +189,21 @@ told as (
     from judged
 ),
 
-final as (
+known as (
     {{ or_as_published('told', 'reconciliation') }}
+),
+
+final as (
+    select * from known
+    {% if is_incremental() %}
+        where
+            (source_name, usage_date) in (
+                select
+                    reconciled_days.source_name,
+                    reconciled_days.usage_date
+                from reconciled_days
+            )
+    {% endif %}
 )
 
 select * from final

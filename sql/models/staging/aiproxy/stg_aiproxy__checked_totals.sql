@@ -1,34 +1,58 @@
 -- Grain: one row per pair, side, scope, hour, model and measure.
 -- Key: all of these and source_name.
 -- Inputs: the log rows, and the totals that the gateway keeps beside them.
--- Rule: an attempt that was tried again is in the totals only; so is a refusal with 429.
-with calls as (
-    select * from {{ ref('stg_aiproxy__calls') }}
+-- Rule: an attempt that was tried again is in the totals only; so is a refusal with 429;
+-- an hour of which no total was read is not here.
+with reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
+),
+
+calls as (
+    select
+        *,
+        date_trunc('hour', finished_at) as bucket_start
+    from {{ ref('stg_aiproxy__calls') }}
+    where {{ is_reconciled('finished_at') }}
 ),
 
 dashboard as (
     select * from {{ source('aiproxy', 'dashboard') }}
+    where {{ is_reconciled('bucket_start') }}
 ),
 
 logs as (
     select * from {{ source('aiproxy', 'logs') }}
+    where {{ is_reconciled('created_at') }}
 ),
 
-scopes as (
+reads as (
+    select
+        source_name,
+        scope,
+        {{ each_hour('window_start', "window_end - interval '1 microsecond'") }}
+            as bucket_start
+    from {{ source('aiproxy', 'load_ledger') }}
+    where
+        stream = 'dashboard'
+        and window_end > (select min(reconciled_days.starts_at) from reconciled_days)
+        and window_start < (select max(reconciled_days.ends_at) from reconciled_days)
+),
+
+hours as (
     select distinct
         source_name,
-        scope
-    from {{ source('aiproxy', 'load_ledger') }}
-    where stream = 'dashboard'
+        scope,
+        bucket_start
+    from reads
 ),
 
 details as (
     select
         calls.source_name,
-        scopes.scope,
+        hours.scope,
         calls.request_model as model,
-        date_trunc('hour', calls.finished_at) as bucket_start,
-        date_trunc('hour', calls.finished_at) + interval '1' hour as bucket_end,
+        calls.bucket_start,
+        calls.bucket_start + interval '1' hour as bucket_end,
         count(*) as calls,
         count(case when calls.status_code = 200 then 1 end) as successful_calls,
         sum(calls.input_tokens) as input_tokens,
@@ -38,15 +62,16 @@ details as (
         sum(calls.reasoning_output_tokens) as reasoning_output_tokens,
         coalesce(sum(calls.cost_reported), 0) as cost
     from calls
-    inner join scopes
+    inner join hours
         on
-            calls.source_name = scopes.source_name
-            and (scopes.scope = '' or calls.account_id = scopes.scope)
+            calls.source_name = hours.source_name
+            and calls.bucket_start = hours.bucket_start
+            and (hours.scope = '' or calls.account_id = hours.scope)
     group by
         calls.source_name,
-        scopes.scope,
+        hours.scope,
         calls.request_model,
-        date_trunc('hour', calls.finished_at)
+        calls.bucket_start
 ),
 
 -- The gateway adds a job's usage up when the job ends, maybe the day after its call.

@@ -21,7 +21,11 @@
     ('billing_details_vs_cost_breakdown', 'billing_lines', 'breakdown', money),
 ] %}
 
-with calls as (
+with reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
+),
+
+calls as (
     select
         source_name,
         '' as scope,
@@ -33,7 +37,9 @@ with calls as (
         sum(output_tokens) as output_tokens,
         sum(total_tokens) as total_tokens
     from {{ ref('stg_alibaba_model_router__calls') }}
-    where error_type is null
+    where
+        error_type is null
+        and {{ is_reconciled('called_at') }}
     group by source_name, request_model, date_trunc('hour', called_at)
 ),
 
@@ -52,6 +58,7 @@ billing_lines as (
         sum(reasoning_tokens) as reasoning_output_tokens,
         sum(cast(amount as decimal(38, 12))) as cost
     from {{ ref('stg_alibaba_model_router__billing_lines') }}
+    where {{ is_reconciled('request_time') }}
     group by source_name, nullif(model_code, ''), date_trunc('hour', request_time)
 ),
 
@@ -69,6 +76,7 @@ breakdown as (
         sum(reasoning_output_tokens) as reasoning_output_tokens,
         sum(cost) as cost
     from {{ ref('stg_alibaba_model_router__control_totals') }}
+    where {{ is_reconciled('bucket_start') }}
     group by source_name, nullif(request_model, ''), bucket_start, bucket_end
 ),
 

@@ -2,7 +2,11 @@
 -- Key: all of these and source_name.
 -- Inputs: the calls, and the vendor's own totals of the same days.
 -- Rule: totals of another time zone's days are not compared, nor tokens that cannot be.
-with calls as (
+with reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
+),
+
+calls as (
     select
         source_name,
         request_model,
@@ -12,6 +16,7 @@ with calls as (
         {{ admitted('output_tokens', 'bigint') }} as output_tokens,
         {{ admitted('total_tokens', 'bigint') }} as total_tokens
     from {{ ref('stg_tencent_lke__calls') }}
+    where {{ is_reconciled('finished_at') }}
 ),
 
 controls as (
@@ -33,6 +38,7 @@ controls as (
     where
         sub_biz_type is null
         and reporting_timezone = '{{ var("reporting_timezone") }}'
+        and {{ is_reconciled('window_start') }}
 ),
 
 details as (

@@ -2,11 +2,16 @@
 -- Key: all of these and source_name.
 -- Inputs: the usage buckets by model, and the call buckets of all models together.
 -- Rule: a bound and no sum; a trace can use no model or several.
-with usage_buckets as (
+with reconciled_days as (
+    select * from {{ ref('int_reconciled_days') }}
+),
+
+usage_buckets as (
     select
         *,
         {{ local_date('bucket_start') }} as usage_date
     from {{ ref('stg_weave__usage_buckets') }}
+    where {{ is_reconciled('bucket_start') }}
 ),
 
 call_buckets as (
@@ -14,6 +19,7 @@ call_buckets as (
         *,
         {{ local_date('bucket_start') }} as usage_date
     from {{ ref('stg_weave__call_buckets') }}
+    where {{ is_reconciled('bucket_start') }}
 ),
 
 details as (
