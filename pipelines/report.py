@@ -80,6 +80,9 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say what a night brought, what failed, and where the results are."""
     _loads(console, done.loads)
     for load in done.loads:
+        for remark in load.remarks:
+            console.print(f"[yellow]remark[/] {load.source}: ", end="")
+            console.print(remark, markup=False, highlight=False)
         if load.error:
             console.print(f"[red]failed[/] {load.source}: ", end="")
             console.print(load.error, markup=False, highlight=False)
