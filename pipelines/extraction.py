@@ -7,7 +7,7 @@ package to the next; without one, a run of the pipeline is one package.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
@@ -256,7 +256,9 @@ class Extraction:
         state.update(
             {scope: mark.to_state() for scope, mark in marked.items() if mark != known[scope]}
         )
-        steps = [step for scope in scopes for step in plan(stream, scope, marked[scope], span)]
+        plans = [plan(stream, scope, marked[scope], span) for scope in scopes]
+        count = sum(1 for one in plans if one)
+        steps = [replace(step, planned_scopes=count) for one in plans for step in one]
         self.remarks += moved_marks(stream, known, marked)
         if not steps:
             self.remarks += unread(stream, scopes, span)

@@ -111,6 +111,8 @@ class Step:
         scope: which account, group or model of it.
         window: which stretch of time.
         kind: `nightly`, `backfill` or `reread` (of an unsettled stretch; see `Mark`).
+        planned_scopes: how many scopes of the stream the run reads; fewer in its ledger lines tell
+            that it was cut short.
         is_whole: whether it is read as one, however many rows it holds.
     """
 
@@ -118,6 +120,7 @@ class Step:
     scope: str
     window: Window
     kind: str
+    planned_scopes: int = 1
     is_whole: bool = False
 
     def __str__(self) -> str:

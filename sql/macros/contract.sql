@@ -118,6 +118,7 @@
         stream,
         scope,
         account_id,
+        planned_scopes,
         window_start,
         window_end,
         row_count,
