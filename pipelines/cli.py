@@ -1,7 +1,8 @@
 """The command line: `llm-usage`. The Makefile's targets are thin calls of it.
 
 Exit codes, for a scheduler: 0 all is well; 1 some source, test or the publishing failed, and what
-could be loaded was; 2 the settings or the command line are wrong, and nothing was started.
+could be loaded was, or `status` found a source stale; 2 the settings or the command line are wrong,
+and nothing was started.
 """
 
 import logging
@@ -196,9 +197,13 @@ def rates(
 
 @app.command()
 def status() -> None:
-    """Show how fresh every stream is, and what disagrees with the vendor's own counts."""
+    """Show how fresh every stream is, and what disagrees with the vendor's own counts.
+
+    Ends with 1 where a source is stale.
+    """
     with _told():
-        report.status(console, load_warehouse())
+        if not report.status(console, load_warehouse()):
+            raise typer.Exit(EXIT_FAILED)
 
 
 # SQL may begin with a comment, which looks like an option.

@@ -7,7 +7,7 @@ package to the next; without one, a run of the pipeline is one package.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
@@ -18,9 +18,11 @@ from dlt.extract.reference import SourceFactory
 from pendulum import DateTime
 
 from pipelines.http import Traffic, counting
-from pipelines.loading import Package, Portion, ReadStep, marks, resource
+from pipelines.ledger import Coverage
+from pipelines.loading import Package, Portion, ReadStep, resource
 from pipelines.planning import Mark, Span, Step, plan
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
+from pipelines.remarks import moved_marks, unread
 from pipelines.settings import SourceSettings, first_instant, given_settings, parse_instant
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
 
@@ -102,9 +104,12 @@ class Extraction:
         package_rows: about how many rows one load package may hold.
         package_bytes: the same in bytes of Arrow tables.
         package_seconds: how long a package may wait for more slices.
+        covered: what the ledger has lines of; a nightly run reads what of the marks it does not
+            bear out. None where dlt's state is all there is.
         watcher: told how it goes on.
 
     Attributes:
+        remarks: what a person should know of the plan, a sentence each.
         error: what ended the reading before its plan was done, where `package_rows` is given; it
             is for the caller to raise, once what came before it is loaded.
         failed_step: the slice that it happened in.
@@ -123,8 +128,10 @@ class Extraction:
         package_rows: int | None = None,
         package_bytes: int | None = None,
         package_seconds: float | None = None,
+        covered: Coverage | None = None,
         watcher: Watcher | None = None,
     ) -> None:
+        self.remarks: list[str] = []
         self.error: BaseException | None = None
         self.failed_step: Step | None = None
         self._connector = connector
@@ -134,6 +141,7 @@ class Extraction:
         self._period = period
         self._run_id = run_id
         self._budget = (package_rows, package_bytes, package_seconds)
+        self._covered = covered
         self._watcher = watcher
         self.package = Package(*self._budget)
         self._reader: Reader | None = None
@@ -240,18 +248,42 @@ class Extraction:
             self._run_id = self._run_id or uuid4().hex
 
     def _planned(self, stream: Stream) -> _Feed:
-        now = self._now or pendulum.now("UTC")
-        span = Span(now, first_instant(self._settings.start, self._timezone, now), self._period)
-        known = marks(dlt.current.resource_state(stream.name), self._settings.name)
-        steps = [
-            step
-            for scope in stream.scopes(sorted(known))
-            for step in plan(stream, scope, known.get(scope, Mark()), span)
-        ]
-        self._span = span
+        state = dlt.current.resource_state(stream.name).setdefault(self._settings.name, {})
+        scopes = stream.scopes(sorted(state))
+        self._span = span = self._asked()
+        known = {scope: Mark.from_state(state.get(scope, {})) for scope in scopes}
+        marked = {scope: self._checked(stream, scope, mark) for scope, mark in known.items()}
+        state.update(
+            {scope: mark.to_state() for scope, mark in marked.items() if mark != known[scope]}
+        )
+        plans = [plan(stream, scope, marked[scope], span) for scope in scopes]
+        count = sum(1 for one in plans if one)
+        steps = [replace(step, planned_scopes=count) for one in plans for step in one]
+        self.remarks += moved_marks(stream, known, marked)
+        if not steps:
+            self.remarks += unread(stream, scopes, span)
         if self._watcher:
             self._watcher.planned(self._settings.name, len(steps))
         return _Feed(stream, [(step, self._submit(step)) for step in steps])
+
+    def _asked(self) -> Span:
+        """Return which time is asked for: a duration of `start` counts from the first run."""
+        now = self._now or pendulum.now("UTC")
+        counted_from = now
+        if self._period is None:
+            runs = dlt.current.source_state().setdefault("first_runs", {})
+            text = runs.setdefault(self._settings.name, now.to_iso8601_string())
+            counted_from = parse_instant(text, "UTC")
+        first = first_instant(self._settings.start, self._timezone, counted_from)
+        return Span(now, first, self._period)
+
+    def _checked(self, stream: Stream, scope: str, mark: Mark) -> Mark:
+        """Return the mark of a scope as a nightly run goes on from it."""
+        if self._period is not None:
+            return mark
+        if self._covered is not None:
+            mark = mark.borne_out(self._covered.get((stream.name, scope), ()))
+        return mark.asked_from(self._span.first)
 
     def _submit(self, step: Step, order: int | None = None) -> Job[ReadStep]:
         assert self._ahead is not None  # noqa: S101 - opened with the reader

@@ -6,7 +6,7 @@ ledger and its watermark are all in one package, so that a crash leaves all of t
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from dlt.extract import DltResource
 from pendulum import DateTime
 
 from pipelines.pages import UTC_MICROS
-from pipelines.planning import Mark, Step
+from pipelines.planning import Step
 from pipelines.streams import WINDOW_COLUMNS, Reading, Table, Write, is_ordered
 from pipelines.windows import Window
 
@@ -39,6 +39,7 @@ LEDGER_SCHEMA = pa.schema(
         ("stream", pa.string()),
         ("scope", pa.string()),
         ("account_id", pa.string()),
+        ("planned_scopes", pa.int64()),
         ("window_start", UTC_MICROS),
         ("window_end", UTC_MICROS),
         ("row_count", pa.int64()),
@@ -100,6 +101,7 @@ class ReadStep:
             "stream": step.stream.name,
             "scope": step.scope,
             "account_id": step.stream.account_of(step.scope),
+            "planned_scopes": step.planned_scopes,
             "window_start": step.window.start,
             "window_end": step.window.end,
             "row_count": self.rows,
@@ -272,12 +274,6 @@ def resource(table: Table, rows: Callable[[], Iterator[Any]], *, deduplicated: b
         columns=_columns(table),
         schema_contract=CONTRACT,
     )
-
-
-def marks(state: Mapping[str, Any], source_name: str) -> dict[str, Mark]:
-    """Return the mark of each scope of a stream, out of the state of its resource."""
-    found = state.get(source_name, {})
-    return {scope: Mark.from_state(one) for scope, one in found.items()}
 
 
 def _columns(table: Table) -> dict[str, TColumnSchema]:

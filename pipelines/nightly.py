@@ -68,7 +68,9 @@ def run_night(
     with writing(warehouse):
         night.loads = load_sources(sources, run, watcher)
         night.models = transform(warehouse, connectors().values())
-        if night.models.is_sound:
+        # A first file without a single source that was loaded would look like a day without calls.
+        has_news = any(load.error is None for load in night.loads)
+        if night.models.is_sound and (has_news or warehouse.published_path.exists()):
             night.published = publish(warehouse)
     return night
 

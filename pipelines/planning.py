@@ -1,6 +1,6 @@
 """What a run reads of one scope of one stream: its mark, and the slices that follow from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,10 +17,10 @@ class Mark:
     """How far one scope of one stream has been read, as dlt's state keeps it.
 
     Attributes:
-        start: the first instant ever asked for: what `start` meant at the first run. A duration
-            counts from there, not from whichever run reads it.
+        start: the first instant ever asked for.
         watermark: the end of what has been read without a gap; None before the first slice.
-        unsettled: stretches behind it whose rows were still changing.
+        unsettled: stretches behind it that are to be read: their rows were still changing, the
+            ledger does not cover them, or `start` was moved back to them.
     """
 
     start: DateTime | None = None
@@ -46,6 +46,32 @@ class Mark:
             ],
         }
 
+    def asked_from(self, first: DateTime) -> "Mark":
+        """Return the mark where `first` is now the first instant asked for: an earlier one counts.
+
+        The stretch that it adds is read once.
+        """
+        if self.start is None or first >= self.start:
+            return self
+        earlier = Window(first, self.start)
+        return replace(self, start=first, unsettled=tuple(merged([*self.unsettled, earlier])))
+
+    def borne_out(self, covered: Sequence[Window]) -> "Mark":
+        """Return the mark as far as `covered`, what the ledger has lines of, bears it out.
+
+        A watermark beyond it is pulled back, and what it leaves out before that is to be read.
+        """
+        if self.start is None or self.watermark is None:
+            return self
+        reached = min(self.watermark, max((one.end for one in covered), default=self.start))
+        if reached <= self.start:
+            return replace(self, watermark=None)
+        missing = [Window(self.start, reached)]
+        for one in covered:
+            missing = outside(missing, one)
+        unsettled = tuple(merged([*self.unsettled, *missing]))
+        return replace(self, watermark=reached, unsettled=unsettled)
+
     def after(self, window: Window, reading: Reading, *, first: DateTime, moves: bool) -> "Mark":
         """Return the mark once `window` has been read; only a run that `moves` it goes forward."""
         unsettled = merged([*outside(self.unsettled, window), *reading.unsettled])
@@ -62,7 +88,7 @@ class Span:
 
     Attributes:
         now: the instant that it takes for the present.
-        first: the first instant ever to load, for a scope that was never read.
+        first: the first instant ever to load.
         period: `[start, end)` of a backfill; None for everything since the watermarks.
     """
 
@@ -84,7 +110,9 @@ class Step:
         stream: which endpoint.
         scope: which account, group or model of it.
         window: which stretch of time.
-        kind: `nightly`, `backfill` or `reread` (of a stretch that had not settled).
+        kind: `nightly`, `backfill` or `reread` (of an unsettled stretch; see `Mark`).
+        planned_scopes: how many scopes of the stream the run reads; fewer in its ledger lines tell
+            that it was cut short.
         is_whole: whether it is read as one, however many rows it holds.
     """
 
@@ -92,6 +120,7 @@ class Step:
     scope: str
     window: Window
     kind: str
+    planned_scopes: int = 1
     is_whole: bool = False
 
     def __str__(self) -> str:
@@ -128,7 +157,10 @@ def plan(stream: Stream, scope: str, mark: Mark, span: Span) -> list[Step]:
         # The present state has no past: one read, named by the instant it was true at.
         now = Window(window.end.subtract(seconds=1), window.end)
         return [Step(stream, scope, now, span.kind)] if nightly else []
-    again = outside(mark.unsettled, window) if nightly else []
+    unsettled = [
+        backfill_window(one.start, one.end, span.now, stream.pace) for one in mark.unsettled
+    ]
+    again = outside([one for one in unsettled if one], window) if nightly else []
     return [
         Step(stream, scope, piece, kind)
         for stretches, kind in ((again, "reread"), ([window], span.kind))

@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -88,12 +87,6 @@ def publish(warehouse: WarehouseSettings) -> Published:
             fresh.unlink(missing_ok=True)
             raise RunError(f"publishing failed: {str(error).splitlines()[0]}") from error
     return Published(target, rows, restated, whole=not found)
-
-
-def published_at(warehouse: WarehouseSettings) -> datetime | None:
-    """Return when the published file was swapped in, or None where there is none."""
-    path = warehouse.published_path
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.exists() else None
 
 
 def _copy(target: Path, fresh: Path) -> None:

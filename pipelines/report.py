@@ -16,7 +16,7 @@ from pipelines.errors import RunError, UsageError
 from pipelines.history import go_back
 from pipelines.holding import Held
 from pipelines.nightly import Night
-from pipelines.publish import Published, published_at
+from pipelines.publish import Published
 from pipelines.runner import SourceOutcome
 from pipelines.settings import WarehouseSettings, demo_mark
 from pipelines.transform import Outcome
@@ -53,10 +53,20 @@ LAST_WEEK = """
 
 FRESHNESS = """
     select source_name, stream, last_window_end, last_loaded_at,
-        round(hours_since_last_window, 1) as hours_since,
+        round(epoch(now() - last_window_end) / 3600, 1) as hours_since,
         slices, rows_read, gaps, disagreeing_windows
     from load_status
     order by source_name, stream
+"""
+
+AGES = """
+    select source_name, min(last_window_end) as loaded_to,
+        epoch(now() - min(last_window_end)) as age,
+        any_value(publications.last_complete_date) as last_complete_date
+    from load_status left join publications using (source_name)
+    where publications.recorded_at = (select max(recorded_at) from publications)
+    group by source_name
+    order by source_name
 """
 
 DIFFERING = """
@@ -75,6 +85,12 @@ HELD = """
     order by source_name, broken_test
 """
 
+LATEST = """
+    select min(last_complete_date), any_value(sources_behind)
+    from publications
+    where recorded_at = (select max(recorded_at) from publications)
+"""
+
 REJECTED = """
     select count(*), count(distinct (row_kind, row_id))
     from rejected_values
@@ -87,9 +103,9 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say what a night brought, what failed, and where the results are."""
     _loads(console, done.loads)
     for load in done.loads:
-        if load.error:
-            console.print(f"[red]failed[/] {load.source}: ", end="")
-            console.print(load.error, markup=False, highlight=False)
+        for remark in load.remarks:
+            console.print(f"[yellow]remark[/] {load.source}: ", end="")
+            console.print(remark, markup=False, highlight=False)
     if done.models:
         models(console, done.models)
     if done.published:
@@ -98,8 +114,44 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
         rejected(console, warehouse)
         published(console, done.published)
         _next(console, warehouse)
-    elif done.models:
-        console.print("[red]not published[/]: see what failed above; the file of before stays")
+    for load in done.loads:
+        if load.error:
+            console.print(f"[red]failed[/] {load.source}: ", end="")
+            console.print(load.error, markup=False, highlight=False)
+    _verdict(console, warehouse, done)
+
+
+def _verdict(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
+    """Say in the last line whether the night is complete, through which day, and what is not."""
+    found: list[str] = []
+    if failed := [load.source for load in done.loads if load.error]:
+        found.append(f"failed: {', '.join(failed)}")
+    if done.models and done.models.problems:
+        found.append(f"{_counted(len(done.models.problems), 'finding')} of models and tests")
+    if done.models and done.models.held:
+        found.append(f"held: {', '.join(sorted({one.source for one in done.models.held}))}")
+    if not done.published:
+        stays = "the file of before stays" if warehouse.published_path.exists() else "no file yet"
+        console.print(f"[red]NOT PUBLISHED[/]: {'; '.join([*found, stays])}", highlight=False)
+        return
+    with _published(warehouse) as connection:
+        last_day, behind = connection.execute(LATEST).fetchall()[0]
+        rejected_values, _ = connection.execute(REJECTED).fetchall()[0]
+        ((unpriced,),) = connection.execute("select sum(calls) from unpriced_usage").fetchall()
+        differing = len(connection.execute(DIFFERING).fetchall())
+    if behind:
+        found.append(f"behind: {behind}")
+    word = "[red]NOT COMPLETE[/]" if found or not last_day else "[green]COMPLETE[/]"
+    if differing:
+        # Green would belie the red lines above.
+        word = word.replace("green", "yellow")
+        found.append(f"{_counted(differing, 'total')} of the vendors not met")
+    if rejected_values:
+        found.append(f"{_counted(rejected_values, 'value')} rejected")
+    if unpriced:
+        found.append(f"{_counted(int(unpriced), 'call')} unpriced")
+    through = f"through {last_day}" if last_day else "no day is complete yet"
+    console.print(f"{word}: {'; '.join([through, *found])}", highlight=False, soft_wrap=True)
 
 
 def models(console: Console, outcome: Outcome) -> None:
@@ -166,7 +218,9 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
         lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
     compared = f"reconciliation: {agreeing + differing:,} totals compared"
     if differing:
-        console.print(f"{compared}, [green]{agreeing:,} agree[/], [red]{differing:,} not[/]")
+        console.print(f"{compared}, {agreeing:,} agree, [red]{differing:,} not[/]")
+    elif not agreeing:
+        console.print(f"{compared}: nothing says whether the rows are all there")
     else:
         console.print(f"{compared}, [green]all agree[/]")
     is_demo = demo_mark(warehouse).exists()
@@ -197,19 +251,37 @@ def rejected(console: Console, warehouse: WarehouseSettings) -> None:
         )
 
 
-def status(console: Console, warehouse: WarehouseSettings) -> None:
-    """Print the freshness of every stream.
+def status(console: Console, warehouse: WarehouseSettings) -> bool:
+    """Print how fresh every stream is at this moment, and whether each source is fresh enough.
+
+    Returns:
+        whether every source is: its last window is no older than `stale_after`.
 
     Raises:
         RunError: nothing was published yet.
     """
+    limit = warehouse.stale_after.total_seconds()
     with _published(warehouse) as connection:
         found = connection.sql(FRESHNESS)
         _print_rows(console, found.columns, found.fetchall())
         # A file that an older version of this program wrote has no such table.
         if ("held_sources",) in connection.execute("show tables").fetchall():
             held(console, [Held(*row) for row in connection.execute(HELD).fetchall()])
-    console.print(f"published {published_at(warehouse):%Y-%m-%d %H:%M} UTC", highlight=False)
+        ages = connection.execute(AGES).fetchall()
+        ((published_at,),) = connection.execute(
+            "select max(recorded_at) from publications"
+        ).fetchall()
+    for source, loaded_to, age, last_day in ages:
+        verdict = "[green]OK[/]" if age <= limit else "[red]STALE[/]"
+        console.print(
+            f"{verdict} {source}: loaded to {_shown(loaded_to)}, {age / 3600:,.1f} hours ago "
+            f"(stale after {limit / 3600:g}); complete through {last_day or 'no day'}",
+            highlight=False,
+        )
+    console.print(
+        f"published {_shown(published_at)} ({warehouse.reporting_timezone})", highlight=False
+    )
+    return bool(ages) and all(age <= limit for _, _, age, _ in ages)
 
 
 def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None) -> None:

@@ -14,14 +14,19 @@ from typing import Any
 import dlt
 import duckdb
 import pyarrow as pa
+from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from pendulum import DateTime
 
 from pipelines.connectors import Source
 from pipelines.errors import RunError
 from pipelines.extraction import Extraction, Watcher, dlt_source
 from pipelines.http import SourceError
+from pipelines.ledger import coverage, silent_accounts
 from pipelines.loading import ReadStep
+from pipelines.remarks import put_back, silent
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import locked_or_broken
 
@@ -91,11 +96,20 @@ class StreamTally:
 
 @dataclass
 class SourceOutcome:
-    """How loading one source went; `error` is what stopped it, in one line."""
+    """How loading one source went.
+
+    Attributes:
+        source: its name.
+        streams: what each of its streams brought.
+        first_load: whether nothing was loaded of it before.
+        remarks: what a person should know of it, a sentence each.
+        error: what stopped it, in one line.
+    """
 
     source: str
     streams: dict[str, StreamTally] = field(default_factory=dict)
     first_load: bool = False
+    remarks: list[str] = field(default_factory=list)
     error: str | None = None
 
 
@@ -141,8 +155,10 @@ def open_pipeline(
 def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) -> None:
     duckdb_settings = {**DUCKDB_SETTINGS, "memory_limit": f"{LEAST_MEMORY}B"}
     pipeline = open_pipeline(source, run.warehouse, duckdb_settings)
-    _recover(pipeline, source, run)
+    is_older = _recover(pipeline, source, run)
     outcome.first_load = pipeline.first_run
+    with _ledger(source, run) as connection:
+        covered = coverage(connection, source.connector.dataset, source.name)
     extraction = Extraction(
         source.connector,
         source.settings,
@@ -153,8 +169,12 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
         package_rows=PACKAGE_ROWS,
         package_bytes=PACKAGE_BYTES,
         package_seconds=PACKAGE_SECONDS,
+        covered=covered,
         watcher=watcher,
     )
+    outcome.remarks = extraction.remarks
+    if is_older:
+        outcome.remarks.append(put_back(covered))
     with closing(extraction):
         while True:
             _load_package(pipeline, source, extraction, run, duckdb_settings)
@@ -164,7 +184,11 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
             if extraction.error is not None:
                 raise _told(extraction.error, source, run, str(extraction.failed_step or ""))
             if extraction.is_done:
-                return
+                break
+    with _ledger(source, run) as connection:
+        outcome.remarks += silent(
+            silent_accounts(connection, source.connector.dataset, source.name)
+        )
 
 
 def _load_package(
@@ -211,20 +235,55 @@ def _count(outcome: SourceOutcome, read: ReadStep) -> None:
         tally.disagreeing += 1
 
 
-def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> None:
+@contextmanager
+def _ledger(source: Source, run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse to ask its ledger.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        with FILE_LOCK, duckdb.connect(str(run.warehouse.path)) as connection:
+            yield connection
+    except duckdb.Error as error:
+        raise _told(error, source, run) from error
+
+
+def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> bool:
     """Take the state from the warehouse where this machine has none; drop what a crash left.
 
     A package that a crash left may be staged in part, and would be staged again: it is aborted,
     which also rewinds the watermarks, so that its slices are read again. What of it is in the
     tables already is replaced then.
+
+    Where the working folder knows of later loads than the warehouse, an older file was put back;
+    then the folder is of no use, and the state is that of the file.
+
+    Returns:
+        whether the file was older.
     """
     try:
         with FILE_LOCK, _kept_open(run.warehouse):
             pipeline.sync_destination()
             while pipeline.has_pending_data:
                 pipeline.abort_packages()
+            if is_older := _is_ahead(pipeline):
+                pipeline.drop()
+                pipeline.sync_destination()
+            return is_older
     except Exception as error:
         raise _told(error, source, run) from error
+
+
+def _is_ahead(pipeline: dlt.Pipeline) -> bool:
+    """Whether the working folder is of a later load than the newest that the warehouse knows."""
+    with pipeline.destination_client() as client:
+        assert isinstance(client, WithStateSync)  # noqa: S101 - as that of DuckDB is
+        try:
+            stored = load_pipeline_state_from_destination(pipeline.pipeline_name, client)
+        except DestinationUndefinedEntity:
+            return False
+    return stored is not None and pipeline.state["_state_version"] > stored["_state_version"]
 
 
 def _told(error: BaseException, source: Source, run: Run, where: str = "") -> RunError:

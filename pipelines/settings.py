@@ -127,6 +127,10 @@ class WarehouseSettings:
         "how many days before a day of usage its exchange rate may be of", pendulum.duration(days=5)
     )
 
+    stale_after: Duration = setting(
+        "how old the last loaded window of a source may be before `status` calls it stale",
+        pendulum.duration(hours=28),
+    )
     memory_limit: str = setting(
         "how much memory models and publishing may take; beyond it, DuckDB writes to a folder "
         "beside the warehouse",

@@ -69,6 +69,8 @@ def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
 def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> None:
     """Create each raw table that no load has created yet, empty, so that every model can run.
 
+    A ledger that an earlier version of this program created gets the columns that came later.
+
     Raises:
         RunError: the file cannot be opened.
     """
@@ -82,4 +84,8 @@ def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connect
                 connection.execute(
                     f"create table if not exists {connector.dataset}.{name} as from empty"
                 )
+            connection.execute(
+                f"alter table {connector.dataset}.{LEDGER} "
+                "add column if not exists planned_scopes bigint"
+            )
         create_rates_table(connection)

@@ -62,6 +62,7 @@ def test_a_night_ends_with_a_published_file(night: Night) -> None:
     proxy, shell, done = night
     assert (done.returncode, "all passed" in done.stdout) == (0, True), done.stderr
     assert "tests: all of history" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("COMPLETE: through 20")
     with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         found = published.execute(
             "select sum(calls), sum(input_tokens) from daily_tokens"
@@ -91,6 +92,19 @@ def test_status_names_each_stream(night: Night) -> None:
     assert (done.returncode, "logs" in done.stdout) == (0, True)
 
 
+def test_status_goes_by_the_readers_clock_and_the_publication(night: Night) -> None:
+    _, shell, _ = night
+    os.utime(shell.folder / "data/llm_usage.duckdb", (0, 0))
+    fresh = shell("status")
+    shell.set(WAREHOUSE__STALE_AFTER="PT1S")
+    stale = shell("status")
+    del shell.env["WAREHOUSE__STALE_AFTER"]
+    assert (fresh.returncode, "OK aiproxy: loaded to" in fresh.stdout) == (0, True)
+    assert (stale.returncode, "STALE aiproxy: loaded to" in stale.stdout) == (1, True)
+    assert "published 20" in fresh.stdout
+    assert "published 1970" not in fresh.stdout
+
+
 def test_a_second_night_is_incremental(night: Night) -> None:
     _, shell, _ = night
     done = shell("nightly")
@@ -104,6 +118,9 @@ def test_a_source_that_fails_is_named_and_the_old_rows_stay(night: Night) -> Non
     done = shell("nightly")
     assert done.returncode == 1
     assert "failed aiproxy" in done.stdout
+    verdict = done.stdout.splitlines()[-1]
+    assert verdict.startswith("NOT COMPLETE: through 20")
+    assert "; failed: aiproxy" in verdict
     assert "Traceback" not in done.stdout + done.stderr
     with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) > 0 from calls").fetchone() == (True,)
@@ -139,6 +156,15 @@ def test_a_warehouse_held_by_another_program_is_named(night: Night) -> None:
     assert done.returncode == 1
     assert "is open in another program" in done.stderr
     assert str(os.getpid()) in done.stderr
+
+
+def test_a_first_night_whose_only_source_failed_publishes_nothing(shell: Shell) -> None:
+    shell.set(SOURCES__AIPROXY__BASE_URL="http://127.0.0.1:1/api", SOURCES__AIPROXY__ADMIN_KEY="x")
+    shell.set(SOURCES__AIPROXY__ATTEMPTS="1")
+    done = shell("nightly")
+    verdict = "NOT PUBLISHED: failed: aiproxy; no file yet"
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, verdict), done.stderr
+    assert not (shell.folder / "data/llm_usage.duckdb").exists()
 
 
 def test_no_source_lists_what_is_missing(shell: Shell) -> None:

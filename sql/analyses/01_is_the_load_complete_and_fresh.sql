@@ -1,7 +1,7 @@
 -- Is last night's load complete and fresh, per source?
 select
     source_name, min(last_window_end) as loaded_up_to,
-    round(max(hours_since_last_window), 1) as hours_behind,
+    round(epoch(now() - min(last_window_end)) / 3600, 1) as hours_behind,
     sum(gaps) as gaps, sum(disagreeing_windows) as disagreeing_windows,
     (
         select max(publications.last_complete_date) from publications

@@ -128,6 +128,7 @@
         stream,
         scope,
         account_id,
+        planned_scopes,
         window_start,
         window_end,
         row_count,

@@ -28,6 +28,22 @@ currency as (
     from daily_costs_converted
 ),
 
+newest as (
+    select max(last_day) as last_day
+    from complete_days
+),
+
+behind as (
+    select
+        string_agg(
+            complete_days.source_name || ' to '
+            || cast(complete_days.last_day as varchar),
+            ', ' order by complete_days.source_name
+        ) as sources_behind
+    from complete_days
+    inner join newest on complete_days.last_day < newest.last_day
+),
+
 loads as (
     select
         source_name,
@@ -41,6 +57,7 @@ final as (
         source_roles.source_name,
         complete_days.first_day as first_complete_date,
         complete_days.last_day as last_complete_date,
+        behind.sources_behind,
         loads.last_load_id,
         zone.reporting_timezone,
         currency.reporting_currency,
@@ -49,6 +66,7 @@ final as (
     from source_roles
     inner join loads on source_roles.source_name = loads.source_name
     left join complete_days on source_roles.source_name = complete_days.source_name
+    cross join behind
     cross join zone
     cross join currency
 )

@@ -1,7 +1,7 @@
 -- Grain: one row per source and stream.
 -- Key: source_name, stream.
 -- Inputs: the ledger of all loads.
--- Rule: a stream that is read as a snapshot (windows of a second) can have no gap.
+-- Rule: a snapshot (windows of a second) has no gap; others have none before the nights.
 with load_ledger as (
     select * from {{ ref('int_load_ledger') }}
 ),
@@ -13,7 +13,10 @@ reached as (
             partition by source_name, stream, scope
             order by window_start
             rows between unbounded preceding and 1 preceding
-        ) as reached_before
+        ) as reached_before,
+        min(case when run_kind = 'backfill' then null else window_start end) over (
+            partition by source_name, stream, scope
+        ) as nightly_from
     from load_ledger
 ),
 
@@ -53,7 +56,14 @@ streams as (
         cast(sum(retries) as bigint) as retries,
         case
             when max(window_end - window_start) > interval '1 second'
-                then count(case when window_start > reached_before then 1 end)
+                then count(
+                    case
+                        when
+                            window_start > reached_before
+                            and reached_before > nightly_from
+                            then 1
+                    end
+                )
         end as gaps
     from reached
     group by vendor, source_name, stream
@@ -62,11 +72,7 @@ streams as (
 final as (
     select
         streams.*,
-        coalesce(disagreeing.disagreeing_windows, 0) as disagreeing_windows,
-        cast(
-            {{ milliseconds_between('streams.last_window_end', 'current_timestamp') }}
-            as double
-        ) / 3600000 as hours_since_last_window
+        coalesce(disagreeing.disagreeing_windows, 0) as disagreeing_windows
     from streams
     left join disagreeing
         on
