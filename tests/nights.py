@@ -18,6 +18,12 @@ from tests.sql_helpers import SqlWarehouse
 FIRST_DAY = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOST = "https://h"
+MIDNIGHT = 18 * 60 + 30
+"""The minute of a UTC day at which a local day begins, of a zone that is 5:30 ahead."""
+
+AROUND = (MIDNIGHT - 20, MIDNIGHT - 10, MIDNIGHT, MIDNIGHT + 10, MIDNIGHT + 45)
+PARTS = ((0, 1440), (0, MIDNIGHT), (MIDNIGHT, 1440))
+MINUTES = (*AROUND, *AROUND, 0, 1, 700, 1439)
 
 Row = dict[str, Any]
 
@@ -67,8 +73,7 @@ class Source:
     def instant(self, number: int) -> datetime:
         """Return when a row lies: on the last day or on any before it, at times near midnight."""
         day = FIRST_DAY + DAY * (number if self.often() else self.random.randint(0, number))
-        minutes = self.random.choice([1, 29, 700, 1079, 1081, 1110, 1439])
-        return day + timedelta(minutes=minutes)
+        return day + timedelta(minutes=self.random.choice(MINUTES))
 
     def some(self, rows: dict[Any, Row]) -> Any:
         return self.random.choice(sorted(rows))
@@ -94,31 +99,39 @@ class Source:
         at = row.get("created_at") or row["request_time"]
         raw.execute(f"delete from {table} where source_name = ? and id = ?", self.name, key)
         raw.insert(table, source_name=self.name, id=key, **row, _dlt_load_id=load_id(number))
-        start = at.replace(hour=0, minute=0)
+        start = at - timedelta(minutes=30)
         # A row may lie on the very end of its window.
-        end = at if self.seldom() and at > start else start + DAY
+        end = at if self.seldom() else at + timedelta(minutes=10)
         self._ledger(raw, table, start, end, number)
         self.rows.setdefault(table, {})[key] = row
         self.said.append(f"{number}: {table} {key} is {row}")
 
-    def replace_day(
-        self, raw: Raw, table: str, at: str, day: int, rows: list[Row], number: int
+    def replace(
+        self,
+        raw: Raw,
+        table: str,
+        at: str,
+        day: int,
+        rows: list[Row],
+        number: int,
+        part: tuple[int, int] | None = None,
     ) -> None:
-        """Load a day of a table whose windows are replaced."""
-        start = FIRST_DAY + DAY * day
+        """Load a window of a table whose windows are replaced: a day, or minutes of it."""
+        first, last = part or self.random.choice(PARTS)
+        start, end = (FIRST_DAY + DAY * day + timedelta(minutes=edge) for edge in (first, last))
+        rows = [row for row in rows if start <= row[at] < end]
         raw.execute(
             f"delete from {table} where source_name = ? and {at} >= ? and {at} < ?",
-            *(self.name, start, start + DAY),
+            *(self.name, start, end),
         )
         for place, row in enumerate(rows):
             raw.insert(
                 table,
                 **{"source_name": self.name, "scope": "", "row_in_window": place, **row},
-                **{"window_start": start, "window_end": start + DAY},
-                _dlt_load_id=load_id(number),
+                **{"window_start": start, "window_end": end, "_dlt_load_id": load_id(number)},
             )
-        self._ledger(raw, table, start, start + DAY, number)
-        self.said.append(f"{number}: day {day} of {table} is {rows}")
+        self._ledger(raw, table, start, end, number)
+        self.said.append(f"{number}: {table} from {start} to {end} is {rows}")
 
     def _ledger(self, raw: Raw, table: str, start: datetime, end: datetime, number: int) -> None:
         schema, stream = table.split(".")
@@ -200,15 +213,15 @@ class Router(Source):
                     known.pop(key, None)
             self.read_list(raw, f"{schema}.{table}", number)
         logs = self.rows.get(f"{schema}.observation_logs", {})
-        keys = [len(logs) + new for new in range(1, self.random.randint(1, 4))]
+        keys = [len(logs) + new for new in range(1, self.random.randint(1, 3))]
         keys += [self.some(logs) for _ in range(2) if logs and self.seldom()]
         for key in keys:
             table = f"{schema}.observation_logs"
             self.merge(raw, table, key, self._log(number), number)
         for day in {self.random.randint(0, number) for _ in range(self.random.randint(0, 2))}:
-            lines = [self._line(day) for _ in range(self.random.randint(0, 4))]
+            lines = [self._line(day) for _ in range(self.random.randint(0, 6))]
             table = f"{schema}.billing_details"
-            self.replace_day(raw, table, "request_time", day, lines, number)
+            self.replace(raw, table, "request_time", day, lines, number)
 
     def _log(self, number: int) -> Row:
         return {
@@ -225,8 +238,7 @@ class Router(Source):
         }
 
     def _line(self, day: int) -> Row:
-        minutes = self.random.choice([0, 1, 60, 700, 1090, 1130, 1439])
-        at = FIRST_DAY + DAY * day + timedelta(minutes=minutes)
+        at = FIRST_DAY + DAY * day + timedelta(minutes=self.random.choice(MINUTES))
         return {
             "base_url": HOST,
             "currency": "CNY",
@@ -243,7 +255,23 @@ class Router(Source):
         }
 
     def _request(self) -> str:
-        return self.random.choice(["", "r1", "r2", "r3", "r4"])
+        return self.random.choice(["", "r1", "r2", "r3"])
+
+
+class Midnight(Router):
+    """A call before midnight whose billing line, after it, comes, goes and comes again."""
+
+    def night(self, raw: Raw, number: int) -> None:
+        schema = "raw_alibaba_model_router"
+        before, after = (FIRST_DAY + timedelta(minutes=MIDNIGHT + minutes) for minutes in (-10, 10))
+        if number == 0:
+            log = self._log(0) | {"request_id": "r", "request_time": before}
+            self.merge(raw, f"{schema}.observation_logs", 1, log, number)
+            return
+        line = self._line(0) | {"request_id": "r", "request_time": after, "amount": 0.5}
+        lines = [line] if number % 2 else []
+        table = f"{schema}.billing_details"
+        self.replace(raw, table, "request_time", 0, lines, number, part=(MIDNIGHT, 1440))
 
 
 class Lke(Source):
@@ -264,11 +292,10 @@ class Lke(Source):
         for day in {self.random.randint(0, number) for _ in range(self.random.randint(0, 2))}:
             rows = [self._detail(day) for _ in range(self.random.randint(0, 3))]
             table = "raw_tencent_lke.usage_call_details"
-            self.replace_day(raw, table, "call_time", day, rows, number)
+            self.replace(raw, table, "call_time", day, rows, number)
 
     def _detail(self, day: int) -> Row:
-        minutes = self.random.choice([0, 700, 1090, 1130, 1439])
-        at = FIRST_DAY + DAY * day + timedelta(minutes=minutes)
+        at = FIRST_DAY + DAY * day + timedelta(minutes=self.random.choice(MINUTES))
         return {
             "asked_model": self.random.choice(["one", "two"]),
             "model_name": self.random.choice(["Twin", "Solo", "one"]),
@@ -281,11 +308,11 @@ class Lke(Source):
 
 
 def sources(seed: int, count: int) -> list[Source]:
-    """Return `count` sources of each kind, each with a fate of its own."""
+    """Return `count` sources of each kind, more of the most intricate, each with its own fate."""
     return [
         kind(Random(f"{seed}/{kind.__name__}/{number}"), f"{kind.__name__.lower()}_{number}")
-        for kind in (Proxy, Router, Lke)
-        for number in range(count)
+        for kind, often in ((Proxy, 2), (Router, 2), (Lke, 1), (Midnight, 1))
+        for number in range(count * often)
     ]
 
 

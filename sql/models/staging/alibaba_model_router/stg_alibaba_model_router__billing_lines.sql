@@ -1,5 +1,5 @@
 -- Grain: one row per billing line.
--- Key: source_name, window_start, row_in_window.
+-- Key: source_name, scope, window_start, window_end, row_in_window.
 -- Inputs: the billing lines, the log rows, the models as they were then.
 -- Rule: a line belongs to a log row of the hour before or after it where requestId names
 -- one of each, else to none.
@@ -23,6 +23,7 @@ pairs as (
         billing_details.source_name,
         billing_details.scope,
         billing_details.window_start,
+        billing_details.window_end,
         billing_details.row_in_window,
         logs.id as log_id,
         count(*) over (
@@ -30,6 +31,7 @@ pairs as (
                 billing_details.source_name,
                 billing_details.scope,
                 billing_details.window_start,
+                billing_details.window_end,
                 billing_details.row_in_window
         ) as logs_of_line,
         count(*) over (partition by logs.source_name, logs.base_url, logs.id)
@@ -59,6 +61,7 @@ final as (
             billing_details.source_name = pairs.source_name
             and billing_details.scope = pairs.scope
             and billing_details.window_start = pairs.window_start
+            and billing_details.window_end = pairs.window_end
             and billing_details.row_in_window = pairs.row_in_window
             and pairs.logs_of_line = 1
             and pairs.lines_of_log = 1
