@@ -289,6 +289,12 @@ def test_a_list_whose_total_runs_away_is_an_error() -> None:
         pulled(lambda pull: read_list("s", fetch, pull, 1))
 
 
+def test_a_total_that_only_the_second_page_states_is_read_to_its_end() -> None:
+    numbers = range(1, 31)
+    pages = [page(one, total=0 if one == 1 else 30) for one in numbers]
+    assert listed(pages, size=1)[:2] == ([*numbers], 30)
+
+
 def test_a_line_that_a_shifted_page_shows_again_is_one() -> None:
     pages = [page(1, 2, total=3), page(2, 3, total=3)]
     assert listed(pages, size=2)[0] == [1, 2, 3]

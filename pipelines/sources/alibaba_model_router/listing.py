@@ -56,7 +56,8 @@ def read_list(source: str, fetch: Fetch, pull: Pull, page_size: int) -> Listing:
 
 def _read_once(source: str, fetch: Fetch, pull: Pull, page_size: int) -> Listing:
     listing = Listing()
-    done, last, held, most = 0, 1, page_size, EXTRA_PAGES
+    done, last, held = 0, 1, page_size
+    most: int | None = None
     while True:
         known = 0
         page = Page([], 0)
@@ -68,14 +69,16 @@ def _read_once(source: str, fetch: Fetch, pull: Pull, page_size: int) -> Listing
             if done == 1:
                 # The vendor may give less than it was asked for.
                 held = len(page.rows) or page_size
+            if most is None and listing.total:
+                # An answer may state no total though the next one does.
                 pull.check_size(listing.total)
-                most += -(-listing.total // held)
+                most = -(-listing.total // held) + EXTRA_PAGES
         expected = -(-listing.total // held)
         is_last = len(page.rows) < page_size and 0 < listing.total <= len(listing.rows)
         if done >= expected and (is_last or len(listing.rows) == known):
             return listing
         last = max(expected, done + 1)
-        if listing.total and last > most:
+        if most is not None and last > most:
             raise MissingRowsError(
                 source,
                 f"the list does not end: {len(listing.rows)} rows came on {done} pages, and by now "
