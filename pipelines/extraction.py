@@ -266,9 +266,8 @@ class Extraction:
             pull = ThreadPull(threads, tell, None if is_whole else ROWS_PER_SLICE)
             reading = step.stream.read(step.scope, step.window, pull)
         finished = pendulum.now("UTC")
-        return ReadStep(
-            step, reading, reading.rows, traffic.requests, traffic.retries, started, finished
-        )
+        rows = step.stream.table.count(reading.tables)
+        return ReadStep(step, reading, rows, traffic.requests, traffic.retries, started, finished)
 
     def _next(self, feed: _Feed) -> ReadStep | None:
         """Return the next slice of a stream once it is read, else None."""

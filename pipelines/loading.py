@@ -72,7 +72,7 @@ class ReadStep:
     Attributes:
         step: the slice.
         reading: what it held; without its tables once they are handed on.
-        rows: how many rows it held.
+        rows: how many rows it held, each once.
         requests: sent for it, retries included.
         retries: those of them that repeated a failed one.
         started_at: when its reading began.
@@ -191,8 +191,7 @@ class Portion:
         Slices share their boundary, and a page that shifted shows rows again; not every merge of a
         destination takes that.
         """
-        (name,) = (name for name in self._table.key if name not in self._table.constants)
-        keys = table[name].combine_chunks()
+        keys = table[self._table.id_column].combine_chunks()
         bounds = pc.min_max(keys)
         first, last = bounds["min"].as_py(), bounds["max"].as_py()
         is_apart = all(last < low or first > high for low, high in self._ranges)

@@ -16,7 +16,7 @@ from pipelines.errors import RunError, UsageError
 from pipelines.history import go_back
 from pipelines.nightly import Night
 from pipelines.publish import Published, published_at
-from pipelines.runner import SourceOutcome
+from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
 from pipelines.transform import Outcome
 
@@ -83,6 +83,10 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
         if load.error:
             console.print(f"[red]failed[/] {load.source}: ", end="")
             console.print(load.error, markup=False, highlight=False)
+        for warning, steps in load.warnings.items():
+            where = f" [{first_of(steps)}]" if steps else ""
+            console.print(f"[yellow]warning[/] {load.source}: ", end="")
+            console.print(f"{warning}{where}", markup=False, highlight=False)
     if done.models:
         models(console, done.models)
     if done.published:

@@ -6,7 +6,7 @@ file is under a lock, because a DuckDB file takes one writer at a time.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,11 +91,20 @@ class StreamTally:
 
 @dataclass
 class SourceOutcome:
-    """How loading one source went; `error` is what stopped it, in one line."""
+    """How loading one source went.
+
+    Attributes:
+        source: its name.
+        streams: what each brought.
+        first_load: whether nothing was loaded before.
+        warnings: what a person should know although nothing failed, and the slices it is true of.
+        error: what stopped it, in one line.
+    """
 
     source: str
     streams: dict[str, StreamTally] = field(default_factory=dict)
     first_load: bool = False
+    warnings: dict[str, list[str]] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -112,6 +121,11 @@ def load_source(source: Source, run: Run, watcher: Watcher) -> SourceOutcome:
         log.debug("%s", outcome.error, exc_info=error)
         watcher.failed(source.name, outcome.error)
     return outcome
+
+
+def first_of(steps: Sequence[str]) -> str:
+    """Return the first of some slices, and how many more there are."""
+    return f"{steps[0]} and {len(steps) - 1} more" if len(steps) > 1 else "".join(steps)
 
 
 def open_pipeline(
@@ -183,8 +197,7 @@ def _load_package(
         with FILE_LOCK, _kept_open(run.warehouse):
             pipeline.load()
     except Exception as error:
-        steps = [str(read.step) for read in extraction.package.steps]
-        where = f"{steps[0]} and {len(steps) - 1} more" if len(steps) > 1 else "".join(steps)
+        where = first_of([str(read.step) for read in extraction.package.steps])
         raise _told(error, source, run, where) from error
 
 
@@ -209,6 +222,8 @@ def _count(outcome: SourceOutcome, read: ReadStep) -> None:
     tally.unknown_fields |= reading.unknown_fields
     if reading.reported_total is not None and reading.reported_total != read.rows:
         tally.disagreeing += 1
+    for warning in reading.warnings:
+        outcome.warnings.setdefault(warning, []).append(str(read.step))
 
 
 def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> None:

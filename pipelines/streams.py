@@ -89,6 +89,22 @@ class Table:
         """The columns that tell the stored rows apart."""
         return self.key or ("source_name", "scope", "window_start", "row_in_window")
 
+    @property
+    def id_column(self) -> str:
+        """MERGE: the one column of the key that is not the same in all rows of a source."""
+        (name,) = (name for name in self.key if name not in self.constants)
+        return name
+
+    def count(self, tables: Sequence[pa.Table]) -> int:
+        """Return how many rows `tables` bring; of a merged table, a row that comes twice once."""
+        if self.write is not Write.MERGE:
+            return sum(table.num_rows for table in tables)
+        chunks = [chunk for table in tables for chunk in table[self.id_column].chunks]
+        if not chunks:
+            return 0
+        ids = pa.concat_arrays(chunks)
+        return len(ids) if is_ordered(ids) else int(pc.count_distinct(ids, mode="all").as_py())
+
     def rows(
         self,
         settings: SourceSettings,
@@ -141,16 +157,18 @@ class Reading:
         reported_total: the vendor's own count of these rows, or None where it gives none.
         unsettled: stretches whose rows will still change in place; read again next night.
         unknown_fields: dotted names of fields that the contract does not know.
+        warnings: what a person should know of it, each a sentence; the night says them.
     """
 
     tables: Sequence[pa.Table]
     reported_total: int | None = None
     unsettled: Sequence[Window] = ()
     unknown_fields: frozenset[str] = frozenset()
+    warnings: Sequence[str] = ()
 
     @property
     def rows(self) -> int:
-        """The number of rows."""
+        """The number of rows that came; see `Table.count` for how many those are."""
         return sum(table.num_rows for table in self.tables)
 
 

@@ -202,6 +202,33 @@ def test_a_total_that_stays_wrong_is_written_down(empty: tuple[Personality, Proj
     assert project.query(f"{counts} order by window_end desc limit 1") == [(1, 2)]
 
 
+def test_a_row_that_shows_again_does_not_stand_for_one_that_is_missing(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    project.set(start="PT6H", concurrency=1)
+    for number in range(1, 206):
+        proxy.data.add(id=number, created_at=micros(NOW.subtract(hours=5)) + number)
+    proxy.data.arriving = 2
+    first = project.load()
+    assert (first.error, first.streams["logs"].disagreeing) == (None, 1)
+    (warning,) = first.warnings
+    assert "read again next night" in warning
+    assert "window 2026-11-20T06:00:00Z" in first.warnings[warning][0]
+    ledger = "select row_count, reported_total from raw_aiproxy.load_ledger where stream = 'logs'"
+    ((counted, total),) = project.query(f"{ledger} and run_id = 'run'")
+    assert project.one("select count(*) from raw_aiproxy.logs") == counted < total
+    proxy.data.arriving = 0
+    later = NOW.add(days=1)
+    proxy.world.now = later.timestamp
+    again = project.load(later, run_id="again")
+    assert (again.error, again.warnings) == (None, {})
+    kinds = "select row_count, reported_total from raw_aiproxy.load_ledger"
+    everything = len(proxy.data.rows())
+    assert project.query(f"{kinds} where run_kind = 'reread'") == [(everything, everything)]
+    assert project.one("select count(*) from raw_aiproxy.logs") == everything
+
+
 def test_an_empty_page_before_the_total_is_an_error(empty: tuple[Personality, Project]) -> None:
     proxy, project = empty
     proxy.data.lie(total_off=1)

@@ -13,7 +13,7 @@ What the server does, and what follows here (core/controller and core/model of i
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -37,7 +37,7 @@ from pipelines.sources.aiproxy.schema import (
     PRIVATE,
     logs_contract,
 )
-from pipelines.streams import ApiReader, Pull, Reading, Stream, is_ordered
+from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
@@ -48,6 +48,10 @@ HOURS = Grid(pendulum.duration(hours=1))
 WEEKS = Grid(LONGEST)
 ASYNC_PENDING = 1
 """`async_usage_status` of a job whose usage and amounts are still to come."""
+UNSETTLED = (
+    f"fewer rows came than the server counts, {READS} times over: its pages moved while they were "
+    "read; what came is loaded, and the window is read again next night"
+)
 
 log = logging.getLogger("llm_usage")
 
@@ -163,10 +167,10 @@ class AiProxy(ApiReader):
     def _read_logs(self, scope: str, window: Window, pull: Pull) -> Reading:
         for _ in range(READS):
             reading = self._read_logs_once(scope, window, pull)
-            if _distinct_ids(reading.tables) >= (reading.reported_total or 0):
-                break
-        # After the last read the difference stands in the ledger, where reconciliation shows it.
-        return reading
+            if LOGS_TABLE.count(reading.tables) >= (reading.reported_total or 0):
+                return reading
+        # What came is merged; the difference stands in the ledger until a later night has it all.
+        return replace(reading, unsettled=[window], warnings=[UNSETTLED])
 
     def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
         ask = self._log_page(scope, window)
@@ -221,11 +225,6 @@ class AiProxy(ApiReader):
                     next_step="Is it older than v0.2.2? Those cut every window to the last 7 days: "
                     "update it, or set start within the last 7 days.",
                 )
-
-
-def _distinct_ids(tables: Sequence[pa.Table]) -> int:
-    ids = pa.concat_arrays([chunk for table in tables for chunk in table["id"].chunks])
-    return len(ids) if is_ordered(ids) else int(pc.count_distinct(ids).as_py())
 
 
 def _unsettled(tables: Sequence[pa.Table]) -> list[Window]:
