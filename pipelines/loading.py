@@ -128,6 +128,7 @@ class Package:
         began: when it was begun, by the monotonic clock.
         rows: how many it holds.
         bytes: the same in bytes of Arrow tables.
+        identities: keys and identities of the merged rows in it, by table.
     """
 
     most_rows: int | None = None
@@ -137,6 +138,7 @@ class Package:
     began: float = field(default_factory=time.monotonic)
     rows: int = 0
     bytes: int = 0
+    identities: dict[str, list[pa.Table]] = field(default_factory=dict)
 
     @property
     def is_full(self) -> bool:
@@ -152,7 +154,13 @@ class Package:
         """Count a slice in."""
         self.steps.append(read.without_tables())
         self.rows += read.rows
-        self.bytes += sum(int(table.nbytes) for table in read.reading.tables if table.num_rows)
+        tables = [table for table in read.reading.tables if table.num_rows]
+        self.bytes += sum(int(table.nbytes) for table in tables)
+        kind = read.step.stream.table
+        if kind.identity:
+            columns = [*kind.key, *kind.identity]
+            held = self.identities.setdefault(kind.name, [])
+            held += [table.select(columns) for table in tables]
 
 
 class Portion:

@@ -22,6 +22,7 @@ from pipelines.errors import RunError
 from pipelines.extraction import Extraction, Watcher, dlt_source
 from pipelines.http import SourceError
 from pipelines.loading import ReadStep
+from pipelines.reused_ids import check_ids
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import locked_or_broken
 
@@ -194,7 +195,8 @@ def _load_package(
         pipeline.normalize()
         memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * extraction.package.bytes)
         duckdb_settings["memory_limit"] = f"{memory}B"
-        with FILE_LOCK, _kept_open(run.warehouse):
+        with FILE_LOCK, _kept_open(run.warehouse) as connection:
+            check_ids(connection, source.connector, source.name, extraction.package)
             pipeline.load()
     except Exception as error:
         where = first_of([str(read.step) for read in extraction.package.steps])
@@ -202,14 +204,14 @@ def _load_package(
 
 
 @contextmanager
-def _kept_open(warehouse: WarehouseSettings) -> Iterator[None]:
+def _kept_open(warehouse: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Keep the file open from one connection of dlt's to its next.
 
     With the last connection DuckDB closes the file, and compresses what is in it: staged rows, too,
     which are gone a moment later.
     """
-    with duckdb.connect(str(warehouse.path)):
-        yield
+    with duckdb.connect(str(warehouse.path)) as connection:
+        yield connection
 
 
 def _count(outcome: SourceOutcome, read: ReadStep) -> None:

@@ -61,6 +61,8 @@ class Table:
         constants: text columns that have one value in all rows of a page, put first: `source_name`,
             and `scope` for tables that are not merged; the others are settings of the source.
         key: MERGE: columns that name a row, `source_name` among them.
+        identity: MERGE: columns that a row keeps for good. A row that differs in all of them from
+            the stored one of its key is another row, whose id was given out again.
         at: REPLACE_WINDOW: the timestamp column by which a row lies in a window.
         derived: columns that the reader adds after those of the contract.
     """
@@ -70,6 +72,7 @@ class Table:
     write: Write
     constants: tuple[str, ...] = ("source_name", "scope", "base_url")
     key: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
     at: str = ""
     derived: tuple[pa.Field, ...] = ()
 

@@ -107,6 +107,41 @@ def test_an_async_job_is_read_again_until_it_settles(empty: tuple[Personality, P
     assert project.query(kinds) == [("nightly",)]
 
 
+def test_ids_that_begin_again_replace_no_call(
+    empty: tuple[Personality, Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, project = empty
+    old, new = NOW.subtract(days=2), NOW.add(hours=1)
+    proxy.data.add(id=1, created_at=micros(old), request_id="old")
+    assert project.load().error is None
+    proxy.data.delete(1)
+    later = NOW.add(hours=2)
+    proxy.world.now = later.timestamp
+    proxy.data.add(id=1, created_at=micros(new), request_id="new")
+    error = project.load(later, run_id="anew").error
+    assert error
+    assert "id 1 of logs is another call's" in error
+    assert "[sources.aiproxy_2]" in error
+    stored = "select source_name, id, request_id, created_at from raw_aiproxy.logs order by all"
+    assert project.query(stored) == [("aiproxy", 1, "old", old)]
+    renamed = Project(project.folder, monkeypatch, "aiproxy_2")
+    renamed.set(connector="aiproxy", **proxy.settings)
+    assert renamed.load(later, run_id="renamed").error is None
+    assert project.query(stored) == [("aiproxy", 1, "old", old), ("aiproxy_2", 1, "new", new)]
+
+
+def test_a_request_id_that_two_calls_share_is_no_restart(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    at = NOW.subtract(hours=1)
+    for number in (1, 2):
+        proxy.data.add(id=number, created_at=micros(at) + number, request_id="1780315200123456")
+    project.load()
+    assert project.load(NOW.add(minutes=1), run_id="again").error is None
+    assert project.one("select count(*) from raw_aiproxy.logs") == 2
+
+
 def test_rows_that_vanish_at_the_server_stay(empty: tuple[Personality, Project]) -> None:
     proxy, project = empty
     proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
