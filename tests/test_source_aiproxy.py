@@ -199,6 +199,40 @@ def test_groups_are_read_one_by_one(busy: tuple[Personality, Project]) -> None:
     assert {group for (group,) in project.query(accounts)} == set(groups[:2])
 
 
+def test_a_group_with_a_slash_is_read(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    at = micros(NOW.subtract(hours=1))
+    proxy.data.add(id=1, created_at=at, group="team/a b")
+    proxy.data.add(id=2, created_at=at, group="team")
+    project.set(groups=["team/a b"])
+    assert project.load().error is None
+    assert project.query("select id, group_id from raw_aiproxy.logs") == [(1, "team/a b")]
+    streams = "select distinct stream from raw_aiproxy.load_ledger order by all"
+    assert project.query(streams) == [("channels",), ("logs",)]
+
+
+def test_a_group_that_the_server_does_not_have_is_said(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    known = next(str(row["group"]) for row in settled(proxy) if "group" in row)
+    project.set(groups=[known, "Taem"])
+    outcome = project.load()
+    assert outcome.error is None
+    ((warning, steps),) = outcome.warnings.items()
+    assert "no call of group 'Taem': the server has none" in warning
+    assert "[sources.aiproxy] groups" in warning
+    assert steps[0].startswith("stream logs of Taem")
+
+
+def test_groups_that_cannot_be_listed_are_read(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    known = next(str(row["group"]) for row in settled(proxy) if "group" in row)
+    project.set(groups=[known, "Taem"], attempts=1)
+    proxy.world.faults.append(Fault("status", path="/api/groups/", status=500))
+    outcome = project.load()
+    assert (outcome.error, outcome.streams["logs"].rows > 0) == (None, True)
+    assert any("'Taem': whether there is one could not" in text for text in outcome.warnings)
+
+
 def test_an_unknown_field_is_kept_and_reported(empty: tuple[Personality, Project]) -> None:
     proxy, project = empty
     proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))

@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import UsageError
-from pipelines.http import ApiClient, BadResponseError
+from pipelines.http import ApiClient, BadResponseError, SourceError
 from pipelines.paging import Page, read_pages
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
-from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge, log_page
+from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge, group_page, log_page
 from pipelines.sources.aiproxy.schema import (
     CHANNELS_TABLE,
     DASHBOARD_TABLE,
@@ -102,6 +102,7 @@ class AiProxy(ApiReader):
             )
         self._settings = settings
         self._contract = logs_contract(frozenset(settings.keep))
+        self._remarks: dict[str, str] = {}
         self._client = ApiClient(
             settings.name,
             settings.base_url,
@@ -117,19 +118,56 @@ class AiProxy(ApiReader):
         pace = self._settings.pace()
         return (
             Stream(CHANNELS_TABLE, pace, self._read_channels),
-            Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._scopes),
+            Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._log_scopes()),
             Stream(
                 DASHBOARD_TABLE,
                 # One request has no limit of time, and a week of totals is a few thousand rows.
                 self._settings.pace(HOURS, WEEKS),
                 self._read_dashboard,
-                lambda _: self._scopes if self._has_dashboard else (),
+                lambda _: self._counted_scopes() if self._has_dashboard else (),
             ),
         )
 
     @property
     def _scopes(self) -> tuple[str, ...]:
-        return tuple(self._settings.groups) or ("",)
+        return tuple(dict.fromkeys(self._settings.groups)) or ("",)
+
+    def _log_scopes(self) -> tuple[str, ...]:
+        # Asked here once, and not by each of the threads that read the log.
+        groups = self._settings.groups
+        try:
+            remark = (
+                f"the server has none; look for a slip in [sources.{self._settings.name}] groups"
+            )
+            self._remarks = dict.fromkeys(self._not_listed(groups), remark)
+        except SourceError as error:
+            remark = f"whether there is one could not be looked up: {error}"
+            self._remarks = dict.fromkeys(groups, remark)
+        return self._scopes
+
+    def _counted_scopes(self) -> tuple[str, ...]:
+        # A path with such a group has no route, and the dashboard takes it nowhere else.
+        routed = tuple(scope for scope in self._scopes if "/" not in scope)
+        if left := sorted(set(self._scopes) - set(routed)):
+            log.info(
+                "%s: the server has no totals to check these groups with: %s",
+                self._settings.name,
+                ", ".join(left),
+            )
+        return routed
+
+    def _not_listed(self, groups: Sequence[str]) -> frozenset[str]:
+        """Return those of some groups that the server does not list."""
+        left, page, read = set(groups), 0, 0
+        while left:
+            page += 1
+            body = self._client.get("/groups/", {"page": page, "per_page": PAGE_SIZE}).content
+            names, total = group_page(self._settings.name, body)
+            left -= set(names)
+            read += len(names)
+            if not names or read >= total:
+                break
+        return frozenset(left)
 
     @cached_property
     def _has_dashboard(self) -> bool:
@@ -168,9 +206,13 @@ class AiProxy(ApiReader):
         for _ in range(READS):
             reading = self._read_logs_once(scope, window, pull)
             if LOGS_TABLE.count(reading.tables) >= (reading.reported_total or 0):
-                return reading
+                return replace(reading, warnings=self._warnings(scope, reading))
         # What came is merged; the difference stands in the ledger until a later night has it all.
         return replace(reading, unsettled=[window], warnings=[UNSETTLED])
+
+    def _warnings(self, scope: str, reading: Reading) -> list[str]:
+        remark = self._remarks.get(scope)
+        return [f"no call of group {scope!r}: {remark}"] if remark and not reading.rows else []
 
     def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
         ask = self._log_page(scope, window)
@@ -191,19 +233,21 @@ class AiProxy(ApiReader):
 
     def _log_page(self, scope: str, window: Window) -> Callable[[int], Page]:
         """Return what asks for the page of a number, from 1."""
-        path = f"/log/{quote(scope, safe='')}/search" if scope else "/logs/search"
         params: dict[str, str | int] = {
             "start_timestamp": window.start_ms,
             "end_timestamp": window.end_ms,
             "per_page": PAGE_SIZE,
             "order": "id-desc",
         }
+        if scope:
+            # Not in the path, where a group with a slash has no route.
+            params["group"] = scope
         if "request_detail" in self._settings.keep:
             # The server renamed it in v0.5.2 and ignores the name that it does not know.
             params |= {"include_detail": "true", "with_body": "true"}
 
         def page(number: int) -> Page:
-            body = self._client.get(path, params | {"page": number}).content
+            body = self._client.get("/logs/search", params | {"page": number}).content
             return log_page(self._settings.name, body)
 
         return page
