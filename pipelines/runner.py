@@ -176,6 +176,7 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
             for read in extraction.package.steps:
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
+            outcome.warnings |= extraction.warnings
             if extraction.error is not None:
                 raise _told(extraction.error, source, run, str(extraction.failed_step or ""))
             if extraction.is_done:

@@ -232,6 +232,8 @@ class Stream:
         scopes: returns what the stream is read for, given the scopes read before; `("",)` where
             it is read as one. May ask the vendor.
         account_of: the account that a scope belongs to, for the ledger; None for all of them.
+        missed: what is missed where the vendor refuses it, in words: names, or a control. The rest
+            of the source is read all the same. Empty where the source is nothing without it.
     """
 
     table: Table
@@ -239,6 +241,7 @@ class Stream:
     read: Callable[[str, Window, Pull], Reading]
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
     account_of: Callable[[str], str | None] = lambda scope: scope or None
+    missed: str = ""
 
     @property
     def name(self) -> str:

@@ -117,7 +117,12 @@ class AiProxy(ApiReader):
         """Return `channels` (who ran a call), `logs` (the calls) and `dashboard` (their totals)."""
         pace = self._settings.pace()
         return (
-            Stream(CHANNELS_TABLE, pace, self._read_channels),
+            Stream(
+                CHANNELS_TABLE,
+                pace,
+                self._read_channels,
+                missed="the names and providers of channels that are new",
+            ),
             Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._log_scopes()),
             Stream(
                 DASHBOARD_TABLE,
@@ -125,6 +130,7 @@ class AiProxy(ApiReader):
                 self._settings.pace(HOURS, WEEKS),
                 self._read_dashboard,
                 lambda _: self._counted_scopes() if self._has_dashboard else (),
+                missed="the gateway's totals to check its log with",
             ),
         )
 

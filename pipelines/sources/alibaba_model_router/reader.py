@@ -78,6 +78,7 @@ class ModelRouter(ApiReader):
                 endpoint.table,
                 hourly if endpoint.bucket > 1 else self._settings.pace(),
                 partial(self._read, endpoint),
+                missed=endpoint.missed,
             )
             for endpoint in endpoints()
         ]
