@@ -5,6 +5,7 @@ it an `Extraction` of its own, which says how full a package may be and keeps th
 package to the next; without one, a run of the pipeline is one package.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -17,7 +18,7 @@ from dlt.extract import DltResource
 from dlt.extract.reference import SourceFactory
 from pendulum import DateTime
 
-from pipelines.http import Traffic, counting
+from pipelines.http import SourceError, Traffic, counting
 from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
 from pipelines.planning import Mark, Span, Step, plan
@@ -37,6 +38,9 @@ ROWS_PER_SLICE = 20_000
 
 WAIT = 0.05
 """Seconds between two looks at whether a slice is done, so that an interrupt is noticed."""
+
+
+log = logging.getLogger("llm_usage")
 
 
 class Watcher(Protocol):
@@ -113,6 +117,7 @@ class Extraction:
         error: what ended the reading before its plan was done, where `package_rows` is given; it
             is for the caller to raise, once what came before it is loaded.
         failed_step: the slice that it happened in.
+        warnings: which streams were given up and what that costs, each with the slice.
         package: the load package being filled.
     """
 
@@ -134,6 +139,7 @@ class Extraction:
         self.remarks: list[str] = []
         self.error: BaseException | None = None
         self.failed_step: Step | None = None
+        self.warnings: dict[str, list[str]] = {}
         self._connector = connector
         self._settings = settings
         self._timezone = timezone
@@ -236,7 +242,7 @@ class Extraction:
             with self._kept():
                 self._open()
                 if name in self._streams:
-                    self._feeds[name] = self._planned(self._streams[name])
+                    self._feeds[name] = self._planned_or_missed(self._streams[name])
         return self._feeds.get(name)
 
     def _open(self) -> None:
@@ -246,6 +252,23 @@ class Extraction:
             threads = self._settings.limits.concurrency
             self._ahead = ReadAhead(threads, ROWS_AHEAD, self._settings.name)
             self._run_id = self._run_id or uuid4().hex
+
+    def _planned_or_missed(self, stream: Stream) -> _Feed:
+        try:
+            return self._planned(stream)
+        except SourceError as error:
+            if not self._is_missed(stream, error):
+                raise
+            return _Feed(stream, [])
+
+    def _is_missed(self, stream: Stream, error: SourceError, where: str = "") -> bool:
+        """Say whether the source can do without a stream that is refused, and write it down."""
+        if not stream.missed or not error.is_refusal:
+            return False
+        text = f"stream {stream.name} was not read, which costs {stream.missed}: {error}"
+        self.warnings[text] = [where] if where else []
+        log.warning("%s", text)
+        return True
 
     def _planned(self, stream: Stream) -> _Feed:
         state = dlt.current.resource_state(stream.name).setdefault(self._settings.name, {})
@@ -298,9 +321,8 @@ class Extraction:
             pull = ThreadPull(threads, tell, None if is_whole else ROWS_PER_SLICE)
             reading = step.stream.read(step.scope, step.window, pull)
         finished = pendulum.now("UTC")
-        return ReadStep(
-            step, reading, reading.rows, traffic.requests, traffic.retries, started, finished
-        )
+        rows = step.stream.table.count(reading.tables)
+        return ReadStep(step, reading, rows, traffic.requests, traffic.retries, started, finished)
 
     def _next(self, feed: _Feed) -> ReadStep | None:
         """Return the next slice of a stream once it is read, else None."""
@@ -316,9 +338,21 @@ class Extraction:
             self._cut(feed, step, job, error.rows)
             return None
         except Exception as error:
+            if isinstance(error, SourceError) and self._is_missed(feed.stream, error, str(step)):
+                self._drop(feed)
+                return None
             self.failed_step = step
             error.add_note(f"[{step}]")
             raise
+
+    def _drop(self, feed: _Feed) -> None:
+        """Leave the rest of a stream to the next run: its mark must not pass what was refused."""
+        assert self._ahead is not None  # noqa: S101 - opened with the reader
+        for _, job in feed.steps:
+            self._ahead.drop(job)
+        if self._watcher:
+            self._watcher.planned(self._settings.name, -1 - len(feed.steps))
+        feed.steps.clear()
 
     def _cut(self, feed: _Feed, step: Step, job: Job[ReadStep], rows: int) -> None:
         """Put the pieces of a slice in its place."""

@@ -73,7 +73,7 @@ class ReadStep:
     Attributes:
         step: the slice.
         reading: what it held; without its tables once they are handed on.
-        rows: how many rows it held.
+        rows: how many rows it held, each once.
         requests: sent for it, retries included.
         retries: those of them that repeated a failed one.
         started_at: when its reading began.
@@ -130,6 +130,7 @@ class Package:
         began: when it was begun, by the monotonic clock.
         rows: how many it holds.
         bytes: the same in bytes of Arrow tables.
+        identities: keys and identities of the merged rows in it, by table.
     """
 
     most_rows: int | None = None
@@ -139,6 +140,7 @@ class Package:
     began: float = field(default_factory=time.monotonic)
     rows: int = 0
     bytes: int = 0
+    identities: dict[str, list[pa.Table]] = field(default_factory=dict)
 
     @property
     def is_full(self) -> bool:
@@ -154,7 +156,13 @@ class Package:
         """Count a slice in."""
         self.steps.append(read.without_tables())
         self.rows += read.rows
-        self.bytes += sum(int(table.nbytes) for table in read.reading.tables if table.num_rows)
+        tables = [table for table in read.reading.tables if table.num_rows]
+        self.bytes += sum(int(table.nbytes) for table in tables)
+        kind = read.step.stream.table
+        if kind.identity:
+            columns = [*kind.key, *kind.identity]
+            held = self.identities.setdefault(kind.name, [])
+            held += [table.select(columns) for table in tables]
 
 
 class Portion:
@@ -193,8 +201,7 @@ class Portion:
         Slices share their boundary, and a page that shifted shows rows again; not every merge of a
         destination takes that.
         """
-        (name,) = (name for name in self._table.key if name not in self._table.constants)
-        keys = table[name].combine_chunks()
+        keys = table[self._table.id_column].combine_chunks()
         bounds = pc.min_max(keys)
         first, last = bounds["min"].as_py(), bounds["max"].as_py()
         is_apart = all(last < low or first > high for low, high in self._ranges)

@@ -122,6 +122,13 @@ class ReadAhead(Generic[T]):
             self._work.notify_all()
             self._room.notify_all()
 
+    def drop(self, job: Job[T]) -> None:
+        """Do without a job: it is not begun, or makes room as soon as it ends."""
+        with self._lock:
+            is_running, job.begun = job.begun, True
+        if is_running:
+            job.outcome.add_done_callback(lambda _: self.release(job))
+
     def stop(self) -> None:
         """Begin nothing more, and let the threads end."""
         with self._lock:

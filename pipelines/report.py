@@ -17,7 +17,7 @@ from pipelines.history import go_back
 from pipelines.holding import Held
 from pipelines.nightly import Night
 from pipelines.publish import Published
-from pipelines.runner import SourceOutcome
+from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
 from pipelines.transform import Outcome
 
@@ -106,6 +106,10 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
         for remark in load.remarks:
             console.print(f"[yellow]remark[/] {load.source}: ", end="")
             console.print(remark, markup=False, highlight=False)
+        for warning, steps in load.warnings.items():
+            where = f" [{first_of(steps)}]" if steps else ""
+            console.print(f"[yellow]warning[/] {load.source}: ", end="")
+            console.print(f"{warning}{where}", markup=False, highlight=False)
     if done.models:
         models(console, done.models)
     if done.published:

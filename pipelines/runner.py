@@ -6,7 +6,7 @@ file is under a lock, because a DuckDB file takes one writer at a time.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ from pipelines.http import SourceError
 from pipelines.ledger import coverage, silent_accounts
 from pipelines.loading import ReadStep
 from pipelines.remarks import put_back, silent
+from pipelines.reused_ids import check_ids
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import locked_or_broken
 
@@ -103,6 +104,7 @@ class SourceOutcome:
         streams: what each of its streams brought.
         first_load: whether nothing was loaded of it before.
         remarks: what a person should know of it, a sentence each.
+        warnings: what a person should know although nothing failed, and the slices it is true of.
         error: what stopped it, in one line.
     """
 
@@ -110,6 +112,7 @@ class SourceOutcome:
     streams: dict[str, StreamTally] = field(default_factory=dict)
     first_load: bool = False
     remarks: list[str] = field(default_factory=list)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -126,6 +129,11 @@ def load_source(source: Source, run: Run, watcher: Watcher) -> SourceOutcome:
         log.debug("%s", outcome.error, exc_info=error)
         watcher.failed(source.name, outcome.error)
     return outcome
+
+
+def first_of(steps: Sequence[str]) -> str:
+    """Return the first of some slices, and how many more there are."""
+    return f"{steps[0]} and {len(steps) - 1} more" if len(steps) > 1 else "".join(steps)
 
 
 def open_pipeline(
@@ -181,6 +189,7 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
             for read in extraction.package.steps:
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
+            outcome.warnings |= extraction.warnings
             if extraction.error is not None:
                 raise _told(extraction.error, source, run, str(extraction.failed_step or ""))
             if extraction.is_done:
@@ -204,23 +213,23 @@ def _load_package(
         pipeline.normalize()
         memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * extraction.package.bytes)
         duckdb_settings["memory_limit"] = f"{memory}B"
-        with FILE_LOCK, _kept_open(run.warehouse):
+        with FILE_LOCK, _kept_open(run.warehouse) as connection:
+            check_ids(connection, source.connector, source.name, extraction.package)
             pipeline.load()
     except Exception as error:
-        steps = [str(read.step) for read in extraction.package.steps]
-        where = f"{steps[0]} and {len(steps) - 1} more" if len(steps) > 1 else "".join(steps)
+        where = first_of([str(read.step) for read in extraction.package.steps])
         raise _told(error, source, run, where) from error
 
 
 @contextmanager
-def _kept_open(warehouse: WarehouseSettings) -> Iterator[None]:
+def _kept_open(warehouse: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Keep the file open from one connection of dlt's to its next.
 
     With the last connection DuckDB closes the file, and compresses what is in it: staged rows, too,
     which are gone a moment later.
     """
-    with duckdb.connect(str(warehouse.path)):
-        yield
+    with duckdb.connect(str(warehouse.path)) as connection:
+        yield connection
 
 
 def _count(outcome: SourceOutcome, read: ReadStep) -> None:
@@ -233,6 +242,8 @@ def _count(outcome: SourceOutcome, read: ReadStep) -> None:
     tally.unknown_fields |= reading.unknown_fields
     if reading.reported_total is not None and reading.reported_total != read.rows:
         tally.disagreeing += 1
+    for warning in reading.warnings:
+        outcome.warnings.setdefault(warning, []).append(str(read.step))
 
 
 @contextmanager

@@ -61,6 +61,8 @@ class Table:
         constants: text columns that have one value in all rows of a page, put first: `source_name`,
             and `scope` for tables that are not merged; the others are settings of the source.
         key: MERGE: columns that name a row, `source_name` among them.
+        identity: MERGE: columns that a row keeps for good. A row that differs in all of them from
+            the stored one of its key is another row, whose id was given out again.
         at: REPLACE_WINDOW: the timestamp column by which a row lies in a window.
         derived: columns that the reader adds after those of the contract.
     """
@@ -70,6 +72,7 @@ class Table:
     write: Write
     constants: tuple[str, ...] = ("source_name", "scope", "base_url")
     key: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
     at: str = ""
     derived: tuple[pa.Field, ...] = ()
 
@@ -88,6 +91,22 @@ class Table:
     def primary_key(self) -> tuple[str, ...]:
         """The columns that tell the stored rows apart."""
         return self.key or ("source_name", "scope", "window_start", "row_in_window")
+
+    @property
+    def id_column(self) -> str:
+        """MERGE: the one column of the key that is not the same in all rows of a source."""
+        (name,) = (name for name in self.key if name not in self.constants)
+        return name
+
+    def count(self, tables: Sequence[pa.Table]) -> int:
+        """Return how many rows `tables` bring; of a merged table, a row that comes twice once."""
+        if self.write is not Write.MERGE:
+            return sum(table.num_rows for table in tables)
+        chunks = [chunk for table in tables for chunk in table[self.id_column].chunks]
+        if not chunks:
+            return 0
+        ids = pa.concat_arrays(chunks)
+        return len(ids) if is_ordered(ids) else int(pc.count_distinct(ids, mode="all").as_py())
 
     def rows(
         self,
@@ -141,16 +160,18 @@ class Reading:
         reported_total: the vendor's own count of these rows, or None where it gives none.
         unsettled: stretches whose rows will still change in place; read again next night.
         unknown_fields: dotted names of fields that the contract does not know.
+        warnings: what a person should know of it, each a sentence; the night says them.
     """
 
     tables: Sequence[pa.Table]
     reported_total: int | None = None
     unsettled: Sequence[Window] = ()
     unknown_fields: frozenset[str] = frozenset()
+    warnings: Sequence[str] = ()
 
     @property
     def rows(self) -> int:
-        """The number of rows."""
+        """The number of rows that came; see `Table.count` for how many those are."""
         return sum(table.num_rows for table in self.tables)
 
 
@@ -211,6 +232,8 @@ class Stream:
         scopes: returns what the stream is read for, given the scopes read before; `("",)` where
             it is read as one. May ask the vendor.
         account_of: the account that a scope belongs to, for the ledger; None for all of them.
+        missed: what is missed where the vendor refuses it, in words: names, or a control. The rest
+            of the source is read all the same. Empty where the source is nothing without it.
     """
 
     table: Table
@@ -218,6 +241,7 @@ class Stream:
     read: Callable[[str, Window, Pull], Reading]
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
     account_of: Callable[[str], str | None] = lambda scope: scope or None
+    missed: str = ""
 
     @property
     def name(self) -> str:

@@ -114,7 +114,7 @@ def test_a_second_night_is_incremental(night: Night) -> None:
 
 def test_a_source_that_fails_is_named_and_the_old_rows_stay(night: Night) -> None:
     proxy, shell, _ = night
-    proxy.world.faults.append(Fault("status", path="/api/channels"))
+    proxy.world.faults.append(Fault("status", path="/api/logs"))
     done = shell("nightly")
     assert done.returncode == 1
     assert "failed aiproxy" in done.stdout

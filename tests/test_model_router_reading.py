@@ -190,6 +190,16 @@ def test_rows_from_outside_the_window_are_an_error(router: Personality) -> None:
         read(router, BILLS)
 
 
+@pytest.mark.parametrize("edge", [DAY.start.subtract(hours=2), DAY.end.add(hours=2)])
+def test_log_rows_from_outside_the_window_are_an_error(
+    router: Personality, edge: pendulum.DateTime
+) -> None:
+    row = router.data.add(round(NOON.timestamp()))
+    router.data.update(row["id"], requestTime=edge.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    with pytest.raises(BadResponseError, match="ModelRouterQueryObservationLogs sent rows from"):
+        read(router, LOGS)
+
+
 def test_dimensions_hold_no_key_and_no_person(router: Personality) -> None:
     names = {
         table: [row["name"] for row in rows(read(router, table))]

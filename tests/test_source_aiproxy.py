@@ -107,6 +107,41 @@ def test_an_async_job_is_read_again_until_it_settles(empty: tuple[Personality, P
     assert project.query(kinds) == [("nightly",)]
 
 
+def test_ids_that_begin_again_replace_no_call(
+    empty: tuple[Personality, Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, project = empty
+    old, new = NOW.subtract(days=2), NOW.add(hours=1)
+    proxy.data.add(id=1, created_at=micros(old), request_id="old")
+    assert project.load().error is None
+    proxy.data.delete(1)
+    later = NOW.add(hours=2)
+    proxy.world.now = later.timestamp
+    proxy.data.add(id=1, created_at=micros(new), request_id="new")
+    error = project.load(later, run_id="anew").error
+    assert error
+    assert "id 1 of logs is another call's" in error
+    assert "[sources.aiproxy_2]" in error
+    stored = "select source_name, id, request_id, created_at from raw_aiproxy.logs order by all"
+    assert project.query(stored) == [("aiproxy", 1, "old", old)]
+    renamed = Project(project.folder, monkeypatch, "aiproxy_2")
+    renamed.set(connector="aiproxy", **proxy.settings)
+    assert renamed.load(later, run_id="renamed").error is None
+    assert project.query(stored) == [("aiproxy", 1, "old", old), ("aiproxy_2", 1, "new", new)]
+
+
+def test_a_request_id_that_two_calls_share_is_no_restart(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    at = NOW.subtract(hours=1)
+    for number in (1, 2):
+        proxy.data.add(id=number, created_at=micros(at) + number, request_id="1780315200123456")
+    project.load()
+    assert project.load(NOW.add(minutes=1), run_id="again").error is None
+    assert project.one("select count(*) from raw_aiproxy.logs") == 2
+
+
 def test_rows_that_vanish_at_the_server_stay(empty: tuple[Personality, Project]) -> None:
     proxy, project = empty
     proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
@@ -164,6 +199,40 @@ def test_groups_are_read_one_by_one(busy: tuple[Personality, Project]) -> None:
     assert {group for (group,) in project.query(accounts)} == set(groups[:2])
 
 
+def test_a_group_with_a_slash_is_read(empty: tuple[Personality, Project]) -> None:
+    proxy, project = empty
+    at = micros(NOW.subtract(hours=1))
+    proxy.data.add(id=1, created_at=at, group="team/a b")
+    proxy.data.add(id=2, created_at=at, group="team")
+    project.set(groups=["team/a b"])
+    assert project.load().error is None
+    assert project.query("select id, group_id from raw_aiproxy.logs") == [(1, "team/a b")]
+    streams = "select distinct stream from raw_aiproxy.load_ledger order by all"
+    assert project.query(streams) == [("channels",), ("logs",)]
+
+
+def test_a_group_that_the_server_does_not_have_is_said(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    known = next(str(row["group"]) for row in settled(proxy) if "group" in row)
+    project.set(groups=[known, "Taem"])
+    outcome = project.load()
+    assert outcome.error is None
+    ((warning, steps),) = outcome.warnings.items()
+    assert "no call of group 'Taem': the server has none" in warning
+    assert "[sources.aiproxy] groups" in warning
+    assert steps[0].startswith("stream logs of Taem")
+
+
+def test_groups_that_cannot_be_listed_are_read(busy: tuple[Personality, Project]) -> None:
+    proxy, project = busy
+    known = next(str(row["group"]) for row in settled(proxy) if "group" in row)
+    project.set(groups=[known, "Taem"], attempts=1)
+    proxy.world.faults.append(Fault("status", path="/api/groups/", status=500))
+    outcome = project.load()
+    assert (outcome.error, outcome.streams["logs"].rows > 0) == (None, True)
+    assert any("'Taem': whether there is one could not" in text for text in outcome.warnings)
+
+
 def test_an_unknown_field_is_kept_and_reported(empty: tuple[Personality, Project]) -> None:
     proxy, project = empty
     proxy.data.add(id=1, created_at=micros(NOW.subtract(hours=1)))
@@ -200,6 +269,33 @@ def test_a_total_that_stays_wrong_is_written_down(empty: tuple[Personality, Proj
     assert (outcome.error, outcome.streams["logs"].disagreeing) == (None, 1)
     counts = "select row_count, reported_total from raw_aiproxy.load_ledger where stream = 'logs'"
     assert project.query(f"{counts} order by window_end desc limit 1") == [(1, 2)]
+
+
+def test_a_row_that_shows_again_does_not_stand_for_one_that_is_missing(
+    empty: tuple[Personality, Project],
+) -> None:
+    proxy, project = empty
+    project.set(start="PT6H", concurrency=1)
+    for number in range(1, 206):
+        proxy.data.add(id=number, created_at=micros(NOW.subtract(hours=5)) + number)
+    proxy.data.arriving = 2
+    first = project.load()
+    assert (first.error, first.streams["logs"].disagreeing) == (None, 1)
+    (warning,) = first.warnings
+    assert "read again next night" in warning
+    assert "window 2026-11-20T06:00:00Z" in first.warnings[warning][0]
+    ledger = "select row_count, reported_total from raw_aiproxy.load_ledger where stream = 'logs'"
+    ((counted, total),) = project.query(f"{ledger} and run_id = 'run'")
+    assert project.one("select count(*) from raw_aiproxy.logs") == counted < total
+    proxy.data.arriving = 0
+    later = NOW.add(days=1)
+    proxy.world.now = later.timestamp
+    again = project.load(later, run_id="again")
+    assert (again.error, again.warnings) == (None, {})
+    kinds = "select row_count, reported_total from raw_aiproxy.load_ledger"
+    everything = len(proxy.data.rows())
+    assert project.query(f"{kinds} where run_kind = 'reread'") == [(everything, everything)]
+    assert project.one("select count(*) from raw_aiproxy.logs") == everything
 
 
 def test_an_empty_page_before_the_total_is_an_error(empty: tuple[Personality, Project]) -> None:

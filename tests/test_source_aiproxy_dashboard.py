@@ -51,6 +51,20 @@ def test_a_retried_attempt_and_a_failure_are_counted(gateway: tuple[Personality,
     assert project.query(f"{counts} from raw_aiproxy.dashboard where model = 'm'") == [(3, 2, 3, 3)]
 
 
+def test_what_a_job_used_stands_in_the_hour_of_its_request(
+    gateway: tuple[Personality, Project],
+) -> None:
+    proxy, project = gateway
+    asked = NOW.subtract(hours=7).int_timestamp * 1_000_000
+    call(proxy, 5, model="m", request_at=asked, async_usage_status=2, usage={"total_tokens": 8})
+    project.load()
+    hours = "select bucket_start, request_count, total_tokens from raw_aiproxy.dashboard"
+    assert project.query(f"{hours} where model = 'm' order by all") == [
+        (NOW.subtract(hours=7), 0, 8),
+        (NOW.subtract(hours=5), 1, None),
+    ]
+
+
 def test_a_group_is_read_by_itself(gateway: tuple[Personality, Project]) -> None:
     _, project = gateway
     project.set(groups=["g2"])

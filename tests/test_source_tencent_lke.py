@@ -9,6 +9,7 @@ import pytest
 from pendulum import DateTime
 
 from pipelines.simulator import Fault, Personality
+from pipelines.simulator.tencent_lke import RETIRED
 from tests.loads import NOW, Project, frozen, vendor
 
 Both = tuple[Personality, Project]
@@ -44,6 +45,20 @@ def test_second_night_adds_nothing_and_moves_the_watermark(empty: Both) -> None:
     assert len(before) == 3
     end = "select max(window_end) from raw_tencent_lke.load_ledger where scope = 'cs-normal-70b'"
     assert project.one(end) == NOW.subtract(minutes=1)
+
+
+def test_tokens_of_a_model_that_nobody_tells_of_are_said(empty: Both) -> None:
+    lke, project = empty
+    lke.data.add(at=seconds(NOW.subtract(hours=1)), model=MODEL)
+    assert project.load().warnings == {}
+    lke.data.add(at=seconds(NOW.subtract(hours=1)), model=RETIRED)
+    ((warning, (window,)),) = project.load(NOW.add(minutes=1), run_id="again").warnings.items()
+    assert "put it into [sources.tencent_lke] models" in warning
+    assert window.startswith("stream token_usage, window 2026-11-20T00:00:00Z/")
+    assert project.one(f"select count(*) from {USAGE} where asked_model is null") == 0
+    project.set(models=[RETIRED])
+    assert project.load(NOW.add(minutes=2), run_id="named").warnings == {}
+    assert project.one(f"select count(*) from {DETAILS} where scope = '{RETIRED}'") == 1
 
 
 def test_a_call_metered_twenty_hours_late_is_read(empty: Both) -> None:

@@ -83,6 +83,12 @@ class SourceError(Exception):
         where = f" ({context})" if context else ""
         return f"{self.source}: {what}{where}. {self.next_step}".rstrip()
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the vendor answered, and what it said is that it will not give this."""
+        kinds = AuthenticationError | PermissionDeniedError | InvalidRequestError | VendorFaultError
+        return isinstance(self, kinds) or self.status in {401, 403, 404}
+
     def redact(self, secrets: Collection[str]) -> None:
         """Mask `secrets` in everything that this error can show."""
         self.summary = redact(self.summary, secrets)

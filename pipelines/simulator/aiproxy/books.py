@@ -43,6 +43,7 @@ class Books:
         lies: see `lie`.
         first_hour: the Unix hour in which history begins.
         revision: grows whenever a row or the way to show one changes.
+        arriving: how many rows enter the window of a listing before each page after its first.
     """
 
     def __init__(self, world: World) -> None:
@@ -50,6 +51,7 @@ class Books:
         self.lies = Lies()
         self.first_hour = int(world.now() // 3600) - world.days * 24
         self.revision = 0
+        self.arriving = 0
         self._version: Version = (0, 6, 5)
         self._made: set[int] = set()
         # When, a tie-breaker, which row, and whether it enters then or changes.

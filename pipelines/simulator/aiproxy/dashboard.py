@@ -41,9 +41,15 @@ def series(books: Books, query: Query, group: str | None) -> list[Entry]:
     sums: dict[Key, Entry] = defaultdict(lambda: defaultdict(int))
     for row in books.ever(books.now() - FLUSH_US):
         key = _key(row, group)
-        hour = row.created_at // HOUR_US
-        if hour in hours and key and _wanted(row, query, group):
-            _count(sums[hour, key], row, attempts=group is None)
+        if not key or not _wanted(row, query, group):
+            continue
+        ended = row.created_at // HOUR_US
+        if ended in hours:
+            _count(sums[ended, key], row, attempts=group is None)
+        # What an asynchronous job used is added to the hour of its request, whenever it ends.
+        used = row.request_at // HOUR_US if row.async_usage_status else ended
+        if used in hours:
+            _use(sums[used, key], row)
     if hours:
         _count_rejections(books, query, group, sums, hours)
     return _points(sums, query, books.lies.dashboard_off)
@@ -80,14 +86,17 @@ def _count(entry: Entry, row: Row, *, attempts: bool) -> None:
     for _ in range(row.retry_times if attempts else 0):
         entry["retry_count"] += 1
         _count_status(entry, 503)
+    entry["total_time_milliseconds"] += (row.created_at - row.request_at) // 1000
+    entry["total_ttfb_milliseconds"] += row.ttfb_milliseconds
+
+
+def _use(entry: Entry, row: Row) -> None:
     for name, tokens in row.usage.items():
         entry[name] += tokens
     for name, amount in row.amounts().items():
         entry[name] += amount
     entry["cache_hit_count"] += "cached_tokens" in row.usage
     entry["cache_creation_count"] += "cache_creation_tokens" in row.usage
-    entry["total_time_milliseconds"] += (row.created_at - row.request_at) // 1000
-    entry["total_ttfb_milliseconds"] += row.ttfb_milliseconds
 
 
 def _count_status(entry: Entry, code: int) -> None:
@@ -143,6 +152,8 @@ def _entry(key: tuple[tuple[str, Any], ...], entry: Entry) -> Entry:
     tiers = ("service_tier_flex", "service_tier_priority", "claude_long_context")
     return {
         **{name: value for name, value in key if value},
+        # The one count that is there when it is 0: an hour may hold the usage of a job alone.
+        "request_count": 0,
         **counted,
         **dict.fromkeys(tiers, empty),
         "max_rpm": 0,

@@ -63,6 +63,19 @@ class LogAnswer(msgspec.Struct):
     success: Any = None
 
 
+class Group(msgspec.Struct):
+    """What an API key belongs to."""
+
+    id: str
+
+
+class GroupPage(msgspec.Struct):
+    """The `data` of a page of groups; `total` counts all pages'."""
+
+    total: int
+    groups: list[Group] | None = None
+
+
 class Totals(msgspec.Struct):
     """The `data` of the dashboard in newer releases; older ones have the points alone."""
 
@@ -86,6 +99,16 @@ def log_page(source: str, body: bytes) -> Page:
     if found is None or found.total is None:
         raise _no_total(source)
     return Page(found.logs or [], found.total)
+
+
+def group_page(source: str, body: bytes) -> tuple[list[str], int]:
+    """Return the ids of a page of groups, and how many groups there are.
+
+    Raises:
+        BadResponseError: it is none.
+    """
+    found: GroupPage = decoded(source, decoded(source, body, Envelope).data, GroupPage)
+    return [group.id for group in found.groups or []], found.total
 
 
 def dashboard_points(source: str, body: bytes) -> list[Point]:

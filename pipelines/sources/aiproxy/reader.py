@@ -13,7 +13,7 @@ What the server does, and what follows here (core/controller and core/model of i
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import UsageError
-from pipelines.http import ApiClient, BadResponseError
+from pipelines.http import ApiClient, BadResponseError, SourceError
 from pipelines.paging import Page, read_pages
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
-from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge, log_page
+from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge, group_page, log_page
 from pipelines.sources.aiproxy.schema import (
     CHANNELS_TABLE,
     DASHBOARD_TABLE,
@@ -37,7 +37,7 @@ from pipelines.sources.aiproxy.schema import (
     PRIVATE,
     logs_contract,
 )
-from pipelines.streams import ApiReader, Pull, Reading, Stream, is_ordered
+from pipelines.streams import ApiReader, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
@@ -48,6 +48,10 @@ HOURS = Grid(pendulum.duration(hours=1))
 WEEKS = Grid(LONGEST)
 ASYNC_PENDING = 1
 """`async_usage_status` of a job whose usage and amounts are still to come."""
+UNSETTLED = (
+    f"fewer rows came than the server counts, {READS} times over: its pages moved while they were "
+    "read; what came is loaded, and the window is read again next night"
+)
 
 log = logging.getLogger("llm_usage")
 
@@ -98,6 +102,7 @@ class AiProxy(ApiReader):
             )
         self._settings = settings
         self._contract = logs_contract(frozenset(settings.keep))
+        self._remarks: dict[str, str] = {}
         self._client = ApiClient(
             settings.name,
             settings.base_url,
@@ -112,20 +117,63 @@ class AiProxy(ApiReader):
         """Return `channels` (who ran a call), `logs` (the calls) and `dashboard` (their totals)."""
         pace = self._settings.pace()
         return (
-            Stream(CHANNELS_TABLE, pace, self._read_channels),
-            Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._scopes),
+            Stream(
+                CHANNELS_TABLE,
+                pace,
+                self._read_channels,
+                missed="the names and providers of channels that are new",
+            ),
+            Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._log_scopes()),
             Stream(
                 DASHBOARD_TABLE,
                 # One request has no limit of time, and a week of totals is a few thousand rows.
                 self._settings.pace(HOURS, WEEKS),
                 self._read_dashboard,
-                lambda _: self._scopes if self._has_dashboard else (),
+                lambda _: self._counted_scopes() if self._has_dashboard else (),
+                missed="the gateway's totals to check its log with",
             ),
         )
 
     @property
     def _scopes(self) -> tuple[str, ...]:
-        return tuple(self._settings.groups) or ("",)
+        return tuple(dict.fromkeys(self._settings.groups)) or ("",)
+
+    def _log_scopes(self) -> tuple[str, ...]:
+        # Asked here once, and not by each of the threads that read the log.
+        groups = self._settings.groups
+        try:
+            remark = (
+                f"the server has none; look for a slip in [sources.{self._settings.name}] groups"
+            )
+            self._remarks = dict.fromkeys(self._not_listed(groups), remark)
+        except SourceError as error:
+            remark = f"whether there is one could not be looked up: {error}"
+            self._remarks = dict.fromkeys(groups, remark)
+        return self._scopes
+
+    def _counted_scopes(self) -> tuple[str, ...]:
+        # A path with such a group has no route, and the dashboard takes it nowhere else.
+        routed = tuple(scope for scope in self._scopes if "/" not in scope)
+        if left := sorted(set(self._scopes) - set(routed)):
+            log.info(
+                "%s: the server has no totals to check these groups with: %s",
+                self._settings.name,
+                ", ".join(left),
+            )
+        return routed
+
+    def _not_listed(self, groups: Sequence[str]) -> frozenset[str]:
+        """Return those of some groups that the server does not list."""
+        left, page, read = set(groups), 0, 0
+        while left:
+            page += 1
+            body = self._client.get("/groups/", {"page": page, "per_page": PAGE_SIZE}).content
+            names, total = group_page(self._settings.name, body)
+            left -= set(names)
+            read += len(names)
+            if not names or read >= total:
+                break
+        return frozenset(left)
 
     @cached_property
     def _has_dashboard(self) -> bool:
@@ -163,10 +211,14 @@ class AiProxy(ApiReader):
     def _read_logs(self, scope: str, window: Window, pull: Pull) -> Reading:
         for _ in range(READS):
             reading = self._read_logs_once(scope, window, pull)
-            if _distinct_ids(reading.tables) >= (reading.reported_total or 0):
-                break
-        # After the last read the difference stands in the ledger, where reconciliation shows it.
-        return reading
+            if LOGS_TABLE.count(reading.tables) >= (reading.reported_total or 0):
+                return replace(reading, warnings=self._warnings(scope, reading))
+        # What came is merged; the difference stands in the ledger until a later night has it all.
+        return replace(reading, unsettled=[window], warnings=[UNSETTLED])
+
+    def _warnings(self, scope: str, reading: Reading) -> list[str]:
+        remark = self._remarks.get(scope)
+        return [f"no call of group {scope!r}: {remark}"] if remark and not reading.rows else []
 
     def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
         ask = self._log_page(scope, window)
@@ -187,19 +239,21 @@ class AiProxy(ApiReader):
 
     def _log_page(self, scope: str, window: Window) -> Callable[[int], Page]:
         """Return what asks for the page of a number, from 1."""
-        path = f"/log/{quote(scope, safe='')}/search" if scope else "/logs/search"
         params: dict[str, str | int] = {
             "start_timestamp": window.start_ms,
             "end_timestamp": window.end_ms,
             "per_page": PAGE_SIZE,
             "order": "id-desc",
         }
+        if scope:
+            # Not in the path, where a group with a slash has no route.
+            params["group"] = scope
         if "request_detail" in self._settings.keep:
             # The server renamed it in v0.5.2 and ignores the name that it does not know.
             params |= {"include_detail": "true", "with_body": "true"}
 
         def page(number: int) -> Page:
-            body = self._client.get(path, params | {"page": number}).content
+            body = self._client.get("/logs/search", params | {"page": number}).content
             return log_page(self._settings.name, body)
 
         return page
@@ -221,11 +275,6 @@ class AiProxy(ApiReader):
                     next_step="Is it older than v0.2.2? Those cut every window to the last 7 days: "
                     "update it, or set start within the last 7 days.",
                 )
-
-
-def _distinct_ids(tables: Sequence[pa.Table]) -> int:
-    ids = pa.concat_arrays([chunk for table in tables for chunk in table["id"].chunks])
-    return len(ids) if is_ordered(ids) else int(pc.count_distinct(ids).as_py())
 
 
 def _unsettled(tables: Sequence[pa.Table]) -> list[Window]:

@@ -174,6 +174,7 @@ LOGS_TABLE = Table(
     write=Write.MERGE,
     constants=("source_name", "base_url", "currency"),
     key=("source_name", "id"),
+    identity=("request_id", "request_at"),
 )
 DASHBOARD_TABLE = Table(
     name="dashboard",

@@ -27,6 +27,7 @@ class Endpoint:
         page_size: the most rows that one page may hold.
         key: the field that tells its rows apart, in the table together with `base_url`.
         bucket: seconds that a row stands for; a row of one instant stands for 1.
+        missed: what is missed where it is refused; see `Stream.missed`.
     """
 
     table: Table
@@ -37,6 +38,7 @@ class Endpoint:
     page_size: int
     key: str | None = None
     bucket: int = 1
+    missed: str = ""
 
 
 def endpoints() -> tuple[Endpoint, ...]:
@@ -83,6 +85,7 @@ def _dimension(table: Table, action: str, path: str) -> Endpoint:
         # More than 50 are promised only where a window is asked for.
         page_size=50,
         key="id",
+        missed="the names or prices that it has of what is new",
     )
 
 
@@ -95,6 +98,7 @@ def _breakdown(table: Table, action: str, path: str) -> Endpoint:
         page_names=("page",),
         page_size=500,
         bucket=HOUR,
+        missed="the vendor's totals to check calls and money with",
     )
 
 

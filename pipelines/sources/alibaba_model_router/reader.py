@@ -34,6 +34,9 @@ from pipelines.windows import Grid, Window
 ROWS_PER_TABLE = 20_000
 HOURS = Grid(pendulum.duration(hours=1))
 A_DAY = 24
+LOGGED_LATER = pendulum.duration(hours=1)
+"""How far outside the asked window a log row's request may lie: which of its instants the bounds
+mean is documented nowhere, and a row may be made some minutes after its request."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class ModelRouter(ApiReader):
                 endpoint.table,
                 hourly if endpoint.bucket > 1 else self._settings.pace(),
                 partial(self._read, endpoint),
+                missed=endpoint.missed,
             )
             for endpoint in endpoints()
         ]
@@ -96,6 +100,8 @@ class ModelRouter(ApiReader):
         )
         tables, unknown = self._tables(endpoint, listing)
         total = listing.reported_total
+        if endpoint.table is LOGS:
+            self._check_instants(endpoint, window, tables)
         if endpoint.table.write is Write.REPLACE_WINDOW:
             if len(listing.rows) < listing.total:
                 # Written, it would take away rows that an earlier reading has brought.
@@ -138,6 +144,24 @@ class ModelRouter(ApiReader):
         unknown = frozenset[str]().union(*(one.unknown for one in parsed))
         return [one.table for one in parsed], unknown
 
+    def _check_instants(
+        self, endpoint: Endpoint, window: Window, tables: Sequence[pa.Table]
+    ) -> None:
+        for table in tables:
+            bounds = pc.min_max(table["request_time"]).as_py()
+            if bounds["min"] is not None and not (
+                window.start - LOGGED_LATER <= bounds["min"]
+                and bounds["max"] <= window.end + LOGGED_LATER
+            ):
+                raise self._outside(endpoint)
+
+    def _outside(self, endpoint: Endpoint) -> BadResponseError:
+        return BadResponseError(
+            self._settings.name,
+            f"{endpoint.action} sent rows from outside the window that was asked for",
+            next_step="Nothing was written. The API has changed what startTime and endTime mean.",
+        )
+
     def _inside(self, endpoint: Endpoint, window: Window, table: pa.Table) -> pa.Table:
         at = table[f"{endpoint.table.at}_raw"]
         start, end = (round(edge.timestamp()) for edge in (window.start, window.end))
@@ -145,10 +169,5 @@ class ModelRouter(ApiReader):
             pc.greater_equal(at, start - endpoint.bucket), pc.less_equal(at, end + endpoint.bucket)
         )
         if not pc.all(asked, min_count=0).as_py():
-            raise BadResponseError(
-                self._settings.name,
-                f"{endpoint.action} sent rows from outside the window that was asked for",
-                next_step="Nothing was written. The API has changed what startTime and endTime "
-                "mean.",
-            )
+            raise self._outside(endpoint)
         return table.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, end)))

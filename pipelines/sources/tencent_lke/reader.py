@@ -119,9 +119,15 @@ class TencentLke:
         daily = self._settings.pace(slices=Grid(ONE_DAY, self._timezone), whole=True)
         return (
             Stream(MODELS_TABLE, pace, self._read_models),
-            Stream(APPS_TABLE, pace, self._read_apps),
+            Stream(APPS_TABLE, pace, self._read_apps, missed="the names of apps that are new"),
             Stream(CALL_DETAILS_TABLE, whole, self._read_details, self._remember, lambda _: None),
-            Stream(TOKEN_USAGE_TABLE, daily, self._read_usage, account_of=lambda _: None),
+            Stream(
+                TOKEN_USAGE_TABLE,
+                daily,
+                self._read_usage,
+                account_of=lambda _: None,
+                missed="the vendor's totals to check the calls with",
+            ),
         )
 
     @cached_property

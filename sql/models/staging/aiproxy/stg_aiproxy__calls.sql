@@ -18,7 +18,10 @@ classified as (
     select
         *,
         coalesce(async_usage_status, 0) <> 1 as is_settled,
-        coalesce(code between 200 and 299, false) as is_success,
+        -- Its request was a success; the job that it asked for was not.
+        coalesce(async_usage_status, 0) = 3 as is_failed_job,
+        coalesce(code between 200 and 299, false)
+        and coalesce(async_usage_status, 0) <> 3 as is_success,
         coalesce(
             price_input_price,
             price_image_input_price,
@@ -68,6 +71,7 @@ final as (
         case
             when logs.is_success then null
             when coalesce(logs.code, 0) = 0 then '_OTHER'
+            when logs.is_failed_job and logs.code between 200 and 299 then 'job_failed'
             else cast(logs.code as varchar)
         end as error_type,
         case when logs.is_settled then coalesce(logs.usage_input_tokens, 0) end

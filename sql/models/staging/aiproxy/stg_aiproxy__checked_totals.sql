@@ -46,52 +46,104 @@ hours as (
     from reads
 ),
 
+jobs as (
+    select
+        {{ call_id('aiproxy', 'logs') }} as call_id,
+        logs.source_name,
+        logs.model,
+        date_trunc('hour', logs.request_at) as requested_in,
+        logs.async_usage_status = 1 as is_pending,
+        logs._dlt_load_id as load_id
+    from logs
+    where logs.async_usage_status > 0
+),
+
+-- A call is counted in the hour in which it ended, and so is its usage; but that of an
+-- async job, whenever it comes, in the hour of its request.
+placed as (
+    select
+        calls.*,
+        calls.bucket_start as counted_in,
+        coalesce(jobs.requested_in, calls.bucket_start) as used_in
+    from calls
+    left join jobs on calls.call_id = jobs.call_id
+),
+
+counted as (
+    select
+        source_name,
+        account_id,
+        request_model as model,
+        counted_in as bucket_start,
+        1 as calls,
+        case when status_code = 200 then 1 else 0 end as successful_calls,
+        case when used_in = counted_in then input_tokens else 0 end as input_tokens,
+        case when used_in = counted_in then output_tokens else 0 end as output_tokens,
+        case when used_in = counted_in then total_tokens else 0 end as total_tokens,
+        case when used_in = counted_in then cache_read_input_tokens else 0 end
+            as cache_read_input_tokens,
+        case when used_in = counted_in then reasoning_output_tokens else 0 end
+            as reasoning_output_tokens,
+        case when used_in = counted_in then cost_reported else 0 end as cost_reported
+    from placed
+    union all
+    select
+        source_name,
+        account_id,
+        request_model as model,
+        used_in as bucket_start,
+        0 as calls,
+        0 as successful_calls,
+        input_tokens,
+        output_tokens,
+        total_tokens,
+        cache_read_input_tokens,
+        reasoning_output_tokens,
+        cost_reported
+    from placed
+    where used_in <> counted_in
+),
+
 details as (
     select
-        calls.source_name,
+        counted.source_name,
         hours.scope,
-        calls.request_model as model,
-        calls.bucket_start,
-        calls.bucket_start + interval '1' hour as bucket_end,
-        count(*) as calls,
-        count(case when calls.status_code = 200 then 1 end) as successful_calls,
-        sum(calls.input_tokens) as input_tokens,
-        sum(calls.output_tokens) as output_tokens,
-        sum(calls.total_tokens) as total_tokens,
-        sum(calls.cache_read_input_tokens) as cache_read_input_tokens,
-        sum(calls.reasoning_output_tokens) as reasoning_output_tokens,
-        coalesce(sum(calls.cost_reported), 0) as cost
-    from calls
+        counted.model,
+        counted.bucket_start,
+        counted.bucket_start + interval '1' hour as bucket_end,
+        sum(counted.calls) as calls,
+        sum(counted.successful_calls) as successful_calls,
+        sum(counted.input_tokens) as input_tokens,
+        sum(counted.output_tokens) as output_tokens,
+        sum(counted.total_tokens) as total_tokens,
+        sum(counted.cache_read_input_tokens) as cache_read_input_tokens,
+        sum(counted.reasoning_output_tokens) as reasoning_output_tokens,
+        coalesce(sum(counted.cost_reported), 0) as cost
+    from counted
     inner join hours
         on
-            calls.source_name = hours.source_name
-            and calls.bucket_start = hours.bucket_start
-            and (hours.scope = '' or calls.account_id = hours.scope)
+            counted.source_name = hours.source_name
+            and counted.bucket_start = hours.bucket_start
+            and (hours.scope = '' or counted.account_id = hours.scope)
     group by
-        calls.source_name,
+        counted.source_name,
         hours.scope,
-        calls.request_model,
-        calls.bucket_start
+        counted.model,
+        counted.bucket_start
 ),
 
--- The gateway adds a job's usage up when the job ends, maybe the day after its call.
-jobs as (
-    select distinct
-        source_name,
-        model,
-        {{ local_date('created_at') }} as usage_date
-    from logs
-    where async_usage_status > 0
-),
-
-job_days as (
-    select * from jobs
-    union
+job_hours as (
     select
         source_name,
         model,
-        usage_date + 1 as usage_date
+        requested_in,
+        max(case when is_pending then 1 else 0 end) as pending_jobs,
+        max(load_id) as load_id
     from jobs
+    group by
+        source_name,
+        model,
+        requested_in
 ),
 
 controls as (
@@ -128,16 +180,18 @@ controls as (
         sum(coalesce(cast(dashboard.used_amount as decimal(38, 12)), 0)) as cost,
         max(
             case
-                when job_days.model is not null
-                    then 'the control counts async jobs when they end'
+                when
+                    job_hours.pending_jobs > 0
+                    or job_hours.load_id > dashboard._dlt_load_id
+                    then 'the control was read before an async job of this hour ended'
             end
         ) as caveat
     from dashboard
-    left join job_days
+    left join job_hours
         on
-            dashboard.source_name = job_days.source_name
-            and dashboard.model = job_days.model
-            and {{ local_date('dashboard.bucket_start') }} = job_days.usage_date
+            dashboard.source_name = job_hours.source_name
+            and dashboard.model = job_hours.model
+            and dashboard.bucket_start = job_hours.requested_in
     group by
         dashboard.source_name,
         dashboard.scope,
