@@ -23,9 +23,9 @@ from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
 from pipelines.planning import Mark, Span, Step, plan
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
-from pipelines.remarks import moved_marks, unread
 from pipelines.settings import SourceSettings, first_instant, given_settings, parse_instant
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
+from pipelines.warnings import moved_marks, unread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -113,11 +113,11 @@ class Extraction:
         watcher: told how it goes on.
 
     Attributes:
-        remarks: what a person should know of the plan, a sentence each.
         error: what ended the reading before its plan was done, where `package_rows` is given; it
             is for the caller to raise, once what came before it is loaded.
         failed_step: the slice that it happened in.
-        warnings: which streams were given up and what that costs, each with the slice.
+        warnings: what a person should know of the plan and of streams that were given up, each with
+            the slices that it is true of.
         package: the load package being filled.
     """
 
@@ -136,7 +136,6 @@ class Extraction:
         covered: Coverage | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        self.remarks: list[str] = []
         self.error: BaseException | None = None
         self.failed_step: Step | None = None
         self.warnings: dict[str, list[str]] = {}
@@ -282,9 +281,10 @@ class Extraction:
         plans = [plan(stream, scope, marked[scope], span) for scope in scopes]
         count = sum(1 for one in plans if one)
         steps = [replace(step, planned_scopes=count) for one in plans for step in one]
-        self.remarks += moved_marks(stream, known, marked)
+        sentences = moved_marks(stream, known, marked)
         if not steps:
-            self.remarks += unread(stream, scopes, span)
+            sentences += unread(stream, scopes, span)
+        self.warnings |= {one: [] for one in sentences}
         if self._watcher:
             self._watcher.planned(self._settings.name, len(steps))
         return _Feed(stream, [(step, self._submit(step)) for step in steps])

@@ -103,9 +103,6 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say what a night brought, what failed, and where the results are."""
     _loads(console, done.loads)
     for load in done.loads:
-        for remark in load.remarks:
-            console.print(f"[yellow]remark[/] {load.source}: ", end="")
-            console.print(remark, markup=False, highlight=False)
         for warning, steps in load.warnings.items():
             where = f" [{first_of(steps)}]" if steps else ""
             console.print(f"[yellow]warning[/] {load.source}: ", end="")

@@ -26,10 +26,10 @@ from pipelines.extraction import Extraction, Watcher, dlt_source
 from pipelines.http import SourceError
 from pipelines.ledger import coverage, silent_accounts
 from pipelines.loading import ReadStep
-from pipelines.remarks import put_back, silent
 from pipelines.reused_ids import check_ids
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import locked_or_broken
+from pipelines.warnings import put_back, silent
 
 log = logging.getLogger("llm_usage")
 
@@ -103,7 +103,6 @@ class SourceOutcome:
         source: its name.
         streams: what each of its streams brought.
         first_load: whether nothing was loaded of it before.
-        remarks: what a person should know of it, a sentence each.
         warnings: what a person should know although nothing failed, and the slices it is true of.
         error: what stopped it, in one line.
     """
@@ -111,9 +110,12 @@ class SourceOutcome:
     source: str
     streams: dict[str, StreamTally] = field(default_factory=dict)
     first_load: bool = False
-    remarks: list[str] = field(default_factory=list)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     error: str | None = None
+
+    def warn(self, *sentences: str) -> None:
+        """Add what is true of the source as a whole."""
+        self.warnings |= {one: [] for one in sentences}
 
 
 def load_source(source: Source, run: Run, watcher: Watcher) -> SourceOutcome:
@@ -180,24 +182,22 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
         covered=covered,
         watcher=watcher,
     )
-    outcome.remarks = extraction.remarks
+    outcome.warnings = extraction.warnings
     if is_older:
-        outcome.remarks.append(put_back(covered))
+        outcome.warn(put_back(covered))
     with closing(extraction):
         while True:
             _load_package(pipeline, source, extraction, run, duckdb_settings)
             for read in extraction.package.steps:
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
-            outcome.warnings |= extraction.warnings
             if extraction.error is not None:
                 raise _told(extraction.error, source, run, str(extraction.failed_step or ""))
             if extraction.is_done:
                 break
     with _ledger(source, run) as connection:
-        outcome.remarks += silent(
-            silent_accounts(connection, source.connector.dataset, source.name)
-        )
+        accounts = silent_accounts(connection, source.connector.dataset, source.name)
+    outcome.warn(*silent(accounts))
 
 
 def _load_package(

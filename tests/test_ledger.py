@@ -82,8 +82,8 @@ def test_an_older_file_put_back_is_brought_up_to_date(
         outcome = night((personality, project), nights[-1])
 
         assert (tables(project, source), ends(project, source)) == expected
-        (remark,) = [one for one in outcome.remarks if "older than the working folder" in one]
-        assert f"{nights[1]:YYYY-MM-DD}" in remark
+        (warning,) = [one for one in outcome.warnings if "older than the working folder" in one]
+        assert f"{nights[1]:YYYY-MM-DD}" in warning
 
 
 def ends(project: Project, source: str) -> list[tuple[Any, ...]]:
@@ -105,8 +105,8 @@ def test_a_stretch_without_a_ledger_line_is_read_again_the_same_night(proxy: Bot
     assert found == expected
     day = (pendulum.datetime(2026, 11, 17), pendulum.datetime(2026, 11, 18))
     assert windows(project, "2026-11-20")[-1] == ("reread", *day)
-    assert any("does not cover 2026-11-17T00:00:00Z/" in one for one in outcome.remarks)
-    assert night(proxy, NOW.add(hours=1)).remarks == []
+    assert any("does not cover 2026-11-17T00:00:00Z/" in one for one in outcome.warnings)
+    assert night(proxy, NOW.add(hours=1)).warnings == {}
 
 
 def test_a_watermark_beyond_the_ledger_is_pulled_back(proxy: Both) -> None:
@@ -115,7 +115,7 @@ def test_a_watermark_beyond_the_ledger_is_pulled_back(proxy: Both) -> None:
     forget(project, "load_ledger where window_end > '2026-11-18T00:00:00Z'")
     outcome = night(proxy, NOW)
     assert windows(project, "2026-11-20")[0][1] == pendulum.datetime(2026, 11, 17, 21)
-    assert any("read again from 2026-11-18" in one for one in outcome.remarks)
+    assert any("read again from 2026-11-18" in one for one in outcome.warnings)
 
 
 def test_a_lost_ledger_is_read_again_from_the_first_start(proxy: Both) -> None:
@@ -139,7 +139,7 @@ def test_a_backfill_apart_leaves_no_gap_to_read(proxy: Both) -> None:
     night(proxy, NOW.subtract(days=1))
     old = NOW.subtract(days=30)
     assert project.load(NOW, (old, old.add(days=1)), run_id="backfill").error is None
-    assert night(proxy, NOW).remarks == []
+    assert night(proxy, NOW).warnings == {}
     assert windows(project, "2026-11-20")[0][0] == "nightly"
 
 
@@ -176,25 +176,25 @@ def test_an_earlier_start_loads_what_lies_before_once(proxy: Both) -> None:
     days = [pendulum.datetime(2026, 11, day) for day in (15, 16, 17)]
     assert before == [("reread", *days[:2]), ("reread", *days[1:])]
     assert project.one("select min(created_at) from raw_aiproxy.logs") < days[1]
-    assert any("start was moved back to 2026-11-15" in one for one in outcome.remarks)
-    assert night(proxy, NOW.add(days=1)).remarks == []
+    assert any("start was moved back to 2026-11-15" in one for one in outcome.warnings)
+    assert night(proxy, NOW.add(days=1)).warnings == {}
     assert windows(project, "2026-11-21")[0][1] > days[2]
 
 
 def test_a_start_to_come_is_told(proxy: Both) -> None:
     _, project = proxy
     project.set(start="2026-12-01")
-    remarks = night(proxy, NOW).remarks
-    assert any(one.startswith("logs: no window was read: start, 2026-12-01") for one in remarks)
+    warnings = list(night(proxy, NOW).warnings)
+    assert any(one.startswith("logs: no window was read: start, 2026-12-01") for one in warnings)
 
 
 def test_a_stream_without_a_scope_and_an_account_without_a_row_are_told(proxy: Both) -> None:
     personality, project = proxy
     personality.world.faults.append(Fault("status", path="dashboard", status=404, times=99))
     project.set(groups=["nobody"])
-    remarks = night(proxy, NOW).remarks
-    assert "no row was ever read of nobody" in remarks
-    assert remarks[0].startswith("dashboard: no window was read: ")
+    warnings = list(night(proxy, NOW).warnings)
+    assert "no row was ever read of nobody" in warnings
+    assert warnings[0].startswith("dashboard: no window was read: ")
 
 
 def forget(project: Project, rows: str) -> None:

@@ -102,7 +102,7 @@ class AiProxy(ApiReader):
             )
         self._settings = settings
         self._contract = logs_contract(frozenset(settings.keep))
-        self._remarks: dict[str, str] = {}
+        self._doubts: dict[str, str] = {}
         self._client = ApiClient(
             settings.name,
             settings.base_url,
@@ -142,13 +142,13 @@ class AiProxy(ApiReader):
         # Asked here once, and not by each of the threads that read the log.
         groups = self._settings.groups
         try:
-            remark = (
+            doubt = (
                 f"the server has none; look for a slip in [sources.{self._settings.name}] groups"
             )
-            self._remarks = dict.fromkeys(self._not_listed(groups), remark)
+            self._doubts = dict.fromkeys(self._not_listed(groups), doubt)
         except SourceError as error:
-            remark = f"whether there is one could not be looked up: {error}"
-            self._remarks = dict.fromkeys(groups, remark)
+            doubt = f"whether there is one could not be looked up: {error}"
+            self._doubts = dict.fromkeys(groups, doubt)
         return self._scopes
 
     def _counted_scopes(self) -> tuple[str, ...]:
@@ -217,8 +217,8 @@ class AiProxy(ApiReader):
         return replace(reading, unsettled=[window], warnings=[UNSETTLED])
 
     def _warnings(self, scope: str, reading: Reading) -> list[str]:
-        remark = self._remarks.get(scope)
-        return [f"no call of group {scope!r}: {remark}"] if remark and not reading.rows else []
+        doubt = self._doubts.get(scope)
+        return [f"no call of group {scope!r}: {doubt}"] if doubt and not reading.rows else []
 
     def _read_logs_once(self, scope: str, window: Window, pull: Pull) -> Reading:
         ask = self._log_page(scope, window)
