@@ -34,9 +34,11 @@ REJECTED = [
     ("lke", "usage_bucket", "total_tokens", "2.7", "not a whole number"),
     ("mr", "usage_bucket", "cost_reported", "-50000000000000000000", f"smaller than -{10**18}"),
     ("proxy:1", "call", "input_tokens", str(HUGE), "larger than 1099511627776"),
+    ("proxy:1", "call", "total_tokens", str(HUGE), "larger than 1099511627776"),
     ("proxy:10", "call", "request_count", str(2**63), "larger than 1000000"),
     ("proxy:10", "call", "status_code", str(2**40), "larger than 1000000"),
     ("proxy:2", "call", "input_tokens", str(HUGE), "larger than 1099511627776"),
+    ("proxy:2", "call", "total_tokens", str(HUGE), "larger than 1099511627776"),
     ("proxy:5", "call", "cost_reported", str(5 * 10**19), f"larger than {10**18}"),
     ("proxy:9", "call", "cost_reported", "-0.5", "negative"),
     ("proxy:9", "call", "total_tokens", "-83", "negative"),
@@ -232,7 +234,8 @@ def test_another_night_asks_only_what_it_touched(story: Story) -> None:
     for row_id, column, why in story.second:
         by_row.setdefault(row_id, {})[column] = why
     assert "proxy:5" not in by_row
-    assert by_row["proxy:1"] == by_row["proxy:2"] == {"input_tokens": "stays"}
+    said = {"input_tokens": "stays", "total_tokens": "stays"}
+    assert by_row["proxy:1"] == by_row["proxy:2"] == said
     assert by_row["proxy:9"]["cost_reported"] == "negative"
 
 

@@ -1,8 +1,8 @@
 -- Grain: one row per source and local day that this run reconciles anew.
 -- Key: source_name, usage_date.
 -- Inputs: the days that this run rebuilds.
--- Rule: with the day before, whose last hour may end in a touched day, and the day after,
--- whose totals hold jobs of a touched day.
+-- Rule: with the day before, in whose last hour a touched day may begin or a job of it was
+-- asked for, and the day after, whose calls may have been asked for in a touched day.
 {{ config(materialized='table') }}
 
 with touched_days as (

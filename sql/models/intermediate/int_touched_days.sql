@@ -72,28 +72,27 @@ rows_of_days as (
 
 stretches as (
     select
-        source_name,
-        window_start as first_instant,
-        window_end - interval '1 microsecond' as last_instant
+        new_slices.source_name,
+        {{ local_date('new_slices.window_start - sources.reach') }} as first_day,
+        {{ local_date(
+            "new_slices.window_end - interval '1 microsecond' + sources.reach"
+        ) }} as last_day
     from new_slices
-    union all
-    select distinct
-        source_name,
-        date_trunc('hour', billed_at) as first_instant,
-        date_trunc('hour', billed_at) + interval '1 hour' - interval '1 microsecond'
-            as last_instant
+    inner join sources on new_slices.source_name = sources.source_name
+    union distinct
+    select
+        rows_of_days.source_name,
+        {{ local_date('rows_of_days.billed_at - sources.reach') }} as first_day,
+        {{ local_date('rows_of_days.billed_at + sources.reach') }} as last_day
     from rows_of_days
+    inner join sources on rows_of_days.source_name = sources.source_name
 ),
 
 days as (
     select
-        stretches.source_name,
-        {{ each_day(
-            local_date('stretches.first_instant - sources.reach'),
-            local_date('stretches.last_instant + sources.reach'),
-        ) }} as usage_date
+        source_name,
+        {{ each_day('first_day', 'last_day') }} as usage_date
     from stretches
-    inner join sources on stretches.source_name = sources.source_name
     {% if var('held_sources') %}
         union all
         select

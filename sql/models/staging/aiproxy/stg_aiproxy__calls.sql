@@ -83,7 +83,7 @@ final as (
             -- Upstreams that count the parts alone.
             when coalesce(logs.usage_total_tokens, 0) = 0
                 then
-                    coalesce(logs.usage_input_tokens, 0)
+                    cast(coalesce(logs.usage_input_tokens, 0) as decimal(38, 0))
                     + coalesce(logs.usage_output_tokens, 0)
             else logs.usage_total_tokens
         end as total_tokens,
