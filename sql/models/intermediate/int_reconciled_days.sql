@@ -1,8 +1,8 @@
 -- Grain: one row per source and local day that this run reconciles anew.
 -- Key: source_name, usage_date.
 -- Inputs: the days that this run rebuilds.
--- Rule: with the day before, in whose last hour a touched day may begin or a job of it was
--- asked for, and the day after, whose calls may have been asked for in a touched day.
+-- Rule: with the day before, in whose last hour a touched day may begin or have asked for
+-- a job, and the day after, whose calls may have been asked for in a touched day.
 {{ config(materialized='table') }}
 
 with touched_days as (
