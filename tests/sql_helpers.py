@@ -1,11 +1,14 @@
 """A small warehouse of literal log rows, and dbt run on it in a process of its own."""
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, NamedTuple, Self
 
 import duckdb
@@ -26,53 +29,90 @@ class Finished(NamedTuple):
     said: str
 
 
-class SqlWarehouse:
-    """A warehouse in `folder` that has every raw table, empty, and a copy of the models."""
+class Project:
+    """A copy of the models in `folder`, and dbt in a process that lasts for many runs."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._sql, self._work = folder / "w.duckdb", folder / "sql", folder / "dbt"
-        shutil.copytree(SQL, self._sql)
-        settings = WarehouseSettings(path=self.path)
-        create_raw_tables(settings, connectors().values())
-        load_public_prices(settings)
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
+        self.folder, self.sql, self.work = folder, folder / "sql", folder / "dbt"
+        self.path = folder / "w.duckdb"
+        shutil.copytree(SQL, self.sql)
+        self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("sql_dbt.py"))],
             env={**os.environ, "LLM_USAGE_WAREHOUSE": str(self.path)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+@cache
+def shared_project() -> Project:
+    """Return the project of all tests of this process, for which dbt reads the models once."""
+    folder = Path(mkdtemp())
+    project = Project(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(project.end)
+    return project
+
+
+class SqlWarehouse:
+    """A warehouse that has every raw table, empty, and the models.
+
+    Args:
+        folder: where it has a copy of the models of its own, which a test may change; by default it
+            shares them with other tests, one after the other.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._is_shared = folder is None
+        self._project = Project(folder) if folder else shared_project()
+        self.path = self._project.path
+        if self._is_shared:
+            self.empty()
+        else:
+            self._create_tables()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._process.communicate()
+        if not self._is_shared:
+            self._project.end()
 
     def dbt(self, *arguments: str, timezone: str, **variables: str | bool) -> Finished:
         """Run dbt, as `arguments` say, for the days of `timezone`, with further variables."""
         line = [
             # Writing all that dbt does into a file takes a tenth of its time.
             *("--no-use-colors", "--log-level-file", "none", *arguments),
-            *("--project-dir", str(self._sql), "--profiles-dir", str(self._sql)),
-            *("--target-path", str(self._work / "target"), "--log-path", str(self._work)),
+            *("--project-dir", str(self._project.sql), "--profiles-dir", str(self._project.sql)),
+            *("--target-path", str(self._project.work / "target")),
+            *("--log-path", str(self._project.work)),
             *("--vars", json.dumps({"reporting_timezone": timezone, **variables})),
         ]
-        assert self._process.stdin
-        assert self._process.stdout
-        print(json.dumps(line), file=self._process.stdin, flush=True)
-        return Finished(**json.loads(self._process.stdout.readline()))
+        process = self._project.process
+        assert process.stdin
+        assert process.stdout
+        print(json.dumps(line), file=process.stdin, flush=True)
+        return Finished(**json.loads(process.stdout.readline()))
 
     def empty(self) -> None:
         """Begin with a new file; what dbt knows of the models stays."""
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
+        self._create_tables()
+
+    def _create_tables(self) -> None:
         settings = WarehouseSettings(path=self.path)
         create_raw_tables(settings, connectors().values())
         load_public_prices(settings)
 
     def manifest(self) -> dict[str, Any]:
         """Return what dbt knows of the models since it last ran."""
-        found: dict[str, Any] = json.loads((self._work / "target/manifest.json").read_text())
+        found: dict[str, Any] = json.loads(
+            (self._project.work / "target/manifest.json").read_text()
+        )
         return found
 
     def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -23,8 +23,8 @@ NIGHTS = {"night_1": "2026-11-26 02:00:00Z", "night_2": "2026-11-27 02:00:00Z"}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlWarehouse]:
-    with SqlWarehouse(tmp_path_factory.mktemp("cases")) as warehouse:
+def project() -> Iterator[SqlWarehouse]:
+    with SqlWarehouse() as warehouse:
         yield warehouse
 
 

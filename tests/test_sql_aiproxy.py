@@ -19,8 +19,8 @@ JOBS: list[tuple[int, str, int, int, int, str, int | None]] = [
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlWarehouse]:
-    with SqlWarehouse(tmp_path_factory.mktemp("jobs")) as one:
+def built() -> Iterator[SqlWarehouse]:
+    with SqlWarehouse() as one:
         for number, model, asked, ended, status, load_id, tokens in JOBS:
             cost = {} if tokens is None else {"used_amount": 0.5, "price_output_price": 0.05}
             insert(
@@ -43,7 +43,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlWarehouse]:
                 **{"bucket_start": hour(at), "scope": "", "model": model, "channel_id": 1},
                 **{"request_count": calls, "output_tokens": tokens, "_dlt_load_id": "l1"},
             )
-        insert(one, "load_ledger", stream="dashboard", scope="", slice_id="dashboard")
+        insert(
+            one,
+            "load_ledger",
+            **{"slice_id": "dashboard", "stream": "dashboard", "scope": "", "_dlt_load_id": "l1"},
+            **{"window_start": hour(0), "window_end": hour(23), "read_started_at": hour(23)},
+        )
         done = one.dbt(
             "build", "--select", "+stg_aiproxy__checked_totals", *WITHOUT_TESTS, timezone="UTC"
         )

@@ -54,9 +54,9 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story() -> Story:
     story = Story()
-    with SqlWarehouse(tmp_path_factory.mktemp("sql")) as one:
+    with SqlWarehouse() as one:
         tell(story, one)
     return story
 

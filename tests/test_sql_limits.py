@@ -139,8 +139,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with SqlWarehouse(tmp_path_factory.mktemp("limits")) as one:
+def story() -> Iterator[Story]:
+    with SqlWarehouse() as one:
         for load in (load_gateway, load_tencent, load_model_router, load_weave):
             load(one)
         for currency, rate in (("USD", 1), ("IDR", 16_000), ("CNY", 7)):
@@ -239,9 +239,9 @@ def test_another_night_asks_only_what_it_touched(story: Story) -> None:
     assert by_row["proxy:9"]["cost_reported"] == "negative"
 
 
-def test_refund_ends_no_publishing(tmp_path: Any) -> None:
+def test_refund_ends_no_publishing() -> None:
     """A team that is given back more than it spends lands below what it spent."""
-    with SqlWarehouse(tmp_path) as one:
+    with SqlWarehouse() as one:
         for day in range(1, 16):
             one.insert(
                 "raw_alibaba_model_router.billing_details",

@@ -1,8 +1,6 @@
 """A history that was built night by night equals one that is built at once, mart by mart."""
 
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import Phase, given, settings
@@ -34,7 +32,7 @@ def marts(warehouse: SqlWarehouse) -> dict[str, list[tuple[Any, ...]]]:
 )
 @given(seed=st.integers(1, 2**16))
 def test_any_nights_end_where_a_rebuild_does(seed: int) -> None:
-    with TemporaryDirectory() as folder, SqlWarehouse(Path(folder)) as warehouse:
+    with SqlWarehouse() as warehouse:
         told: dict[str, list[str]] = {}
         for stories in nights(warehouse, seed, SOURCES, NIGHTS):
             told = {story.name: story.said for story in stories}

@@ -11,8 +11,8 @@ FILES = sorted((SQL / "models").rglob("*.sql"))
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    with SqlWarehouse(tmp_path_factory.mktemp("sql")) as warehouse:
+def models() -> list[dict[str, Any]]:
+    with SqlWarehouse() as warehouse:
         finished = warehouse.dbt("parse", timezone="UTC")
         assert finished.ok, finished.said
         nodes = warehouse.manifest()["nodes"].values()
