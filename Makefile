@@ -6,10 +6,10 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test lint format bench docs clean lock
+.PHONY: help demo nightly test test-all lint format bench docs clean lock
 
 help: ## Print this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -25,8 +25,11 @@ demo: $(READY) ## Load two weeks of simulated vendors and show what a morning lo
 nightly: $(READY) ## Load what is new from the vendors set up in .dlt/, then build, test, publish
 	@$(RUN)/llm-usage nightly
 
-test: $(READY) lint ## Check style and types, run every test
+test: $(READY) lint ## Check style and types, run the tests
 	$(RUN)/pytest --numprocesses 2 --dist loadfile
+
+test-all: $(READY) lint ## The same with the tests that take minutes each
+	$(RUN)/pytest --numprocesses 2 --dist loadfile -m ''
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .

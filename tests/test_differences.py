@@ -231,6 +231,7 @@ def test_the_file_before_restored_after_a_kill_is_known(book: Book) -> None:
     assert not book.publish().whole
 
 
+@pytest.mark.slow
 def test_publishing_the_same_again_and_again_does_not_grow_the_file(book: Book) -> None:
     book.run("insert into calls select range, '2026-11-12', 0.5 from range(1000000)")
     book.write(11, 2)

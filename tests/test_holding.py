@@ -138,6 +138,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return story
 
 
+@pytest.mark.slow
 def test_the_others_are_published_fresh(story: Story) -> None:
     assert [row["call_id"] for row in story.rows("broken", "calls", "sound")] == [
         *("sound:11", "sound:12", "sound:13", "sound:14"),
@@ -146,6 +147,7 @@ def test_the_others_are_published_fresh(story: Story) -> None:
 
 
 @pytest.mark.parametrize("night", ["broken", "still broken"])
+@pytest.mark.slow
 def test_the_broken_source_is_as_it_was_published(story: Story, night: str) -> None:
     by_source = [
         name
@@ -158,6 +160,7 @@ def test_the_broken_source_is_as_it_was_published(story: Story, night: str) -> N
         assert story.rows(night, name, "broken") == before, name
 
 
+@pytest.mark.slow
 def test_totals_are_the_sum_of_both(story: Story) -> None:
     totals = {
         (row["usage_date"].day, row["calls"], str(row["cost"].normalize()))
@@ -166,6 +169,7 @@ def test_totals_are_the_sum_of_both(story: Story) -> None:
     assert totals == {(1, 2, "1"), (2, 3, "1.5"), (3, 1, "0.5")}
 
 
+@pytest.mark.slow
 def test_the_night_says_who_is_held_and_why(story: Story) -> None:
     (held,) = story.nights["broken"].held
     assert (held.source, held.rows, held.broken_test) == ("broken", 1, "calls_money_has_a_currency")
@@ -183,11 +187,13 @@ def test_the_night_says_who_is_held_and_why(story: Story) -> None:
     )
 
 
+@pytest.mark.slow
 def test_check_goes_on_telling_of_what_is_held(story: Story) -> None:
     assert story.nights["checked"].held == story.nights["broken"].held
     assert not story.nights["checked"].ok
 
 
+@pytest.mark.slow
 def test_it_is_held_since_the_first_night(story: Story) -> None:
     (first,), (later,) = story.nights["broken"].held, story.nights["still broken"].held
     assert later == first
@@ -195,6 +201,7 @@ def test_it_is_held_since_the_first_night(story: Story) -> None:
     assert row["held_since"] == first.since
 
 
+@pytest.mark.slow
 def test_a_corrected_source_is_what_a_full_rebuild_says(story: Story, tmp_path: Path) -> None:
     assert story.nights["corrected"].ok, story.nights["corrected"]
     assert "held" not in story.status["corrected"]
@@ -213,6 +220,7 @@ def test_a_corrected_source_is_what_a_full_rebuild_says(story: Story, tmp_path: 
     assert story.published["corrected"] == rebuilt
 
 
+@pytest.mark.slow
 def test_days_that_were_built_untested_are_held_once_they_are_built_again(
     story: Story, tmp_path: Path
 ) -> None:
@@ -232,6 +240,7 @@ def test_days_that_were_built_untested_are_held_once_they_are_built_again(
     assert len(copy.rows("held", "calls", "sound")) == 6
 
 
+@pytest.mark.slow
 def test_a_test_that_is_of_no_source_stops_all(story: Story, tmp_path: Path) -> None:
     copy = begun_from(story, tmp_path)
     copy.run("update daily_totals set calls = 70 where usage_date = '2026-11-01'")
