@@ -1,21 +1,19 @@
 """One source being read: planned once, read ahead, handed to dlt in as many packages as it takes.
 
-`dlt_source` turns a vendor into the `@dlt.source` that any pipeline can run. The nightly run hands
-it an `Extraction` of its own, which says how full a package may be and keeps the plan from one
-package to the next; without one, a run of the pipeline is one package.
+The nightly run keeps an `Extraction` from one package to the next, and says how full each may be;
+without that, a run of a pipeline is one package.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import dlt
 import pendulum
 from dlt.extract import DltResource
-from dlt.extract.reference import SourceFactory
 from pendulum import DateTime
 
 from pipelines.http import SourceError, Traffic, counting
@@ -23,7 +21,7 @@ from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
 from pipelines.planning import Mark, Span, Step, plan
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
-from pipelines.settings import SourceSettings, first_instant, given_settings, parse_instant
+from pipelines.settings import SourceSettings, first_instant, parse_instant
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
 from pipelines.warnings import moved_marks, unread
 
@@ -369,59 +367,6 @@ class Extraction:
             read.step.window, read.reading, first=self._span.first, moves=self._period is None
         )
         state[scope] = mark.to_state()
-
-
-def dlt_source(connector: Connector) -> SourceFactory[Any, Any]:
-    """Return a vendor's `@dlt.source`, which any dlt pipeline can run.
-
-    Its arguments are the vendor's settings; those that are not given are looked up in dlt's own
-    config and secrets, under `sources.<source_name>`. Beside them:
-
-        source_name: names the source in every row and in the settings; by default the vendor's.
-        end: makes it a backfill of `[start, end)`, which moves no watermark.
-        reporting_timezone: IANA name of the zone whose days reports count; UTC by default.
-        extraction: only for a caller that fills several packages from one plan.
-    """
-
-    def source(extraction: Any = None, **settings: Any) -> list[DltResource]:
-        return (extraction or _extraction(connector, settings)).resources()
-
-    source.__name__ = source.__qualname__ = connector.vendor
-    source.__doc__ = _described(connector)
-    return dlt.source(source, name=connector.vendor, section=connector.vendor, max_table_nesting=0)
-
-
-def _extraction(connector: Connector, given: dict[str, Any]) -> Extraction:
-    name = given.pop("source_name", connector.vendor)
-    timezone = given.pop("reporting_timezone", "UTC")
-    end = given.pop("end", None)
-    settings = given_settings(connector.settings, name, given)
-    period = None
-    if end is not None:
-        now = pendulum.now("UTC")
-        start = first_instant(settings.start, timezone, now)
-        period = (start, parse_instant(str(end), timezone))
-    return Extraction(connector, settings, timezone, period=period)
-
-
-def _described(connector: Connector) -> str:
-    assert is_dataclass(connector.settings)  # noqa: S101 - every settings class is one
-    lines = [
-        f"    {one.name}: {one.metadata['meaning']}."
-        for one in fields(connector.settings)
-        if "meaning" in one.metadata
-    ]
-    return "\n".join(
-        [
-            f"Read {connector.vendor}, incrementally by its timestamp cursors.",
-            "",
-            "Args:",
-            *lines,
-            "    source_name: names the source in every row and in the settings.",
-            "    end: makes it a backfill of [start, end), which moves no watermark.",
-            "    reporting_timezone: IANA name of the zone whose days reports count.",
-        ]
-    )
 
 
 def _untold(_done: int, _total: int) -> None:

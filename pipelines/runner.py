@@ -21,8 +21,9 @@ from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from pendulum import DateTime
 
 from pipelines.connectors import Source
+from pipelines.dlt_sources import dlt_source
 from pipelines.errors import RunError
-from pipelines.extraction import Extraction, Watcher, dlt_source
+from pipelines.extraction import Extraction, Watcher
 from pipelines.http import SourceError
 from pipelines.ledger import coverage, silent_accounts
 from pipelines.loading import ReadStep

@@ -5,6 +5,7 @@ line in the ledger for each window. Lists of channels, keys and models are repla
 times not read at all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ class Raw:
 
 
 @dataclass
-class Source:
+class Source(ABC):
     """One source and what its vendor has by now.
 
     Attributes:
@@ -60,9 +61,9 @@ class Source:
     rows: dict[str, dict[int, Row]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
+    @abstractmethod
     def night(self, raw: Raw, number: int) -> None:
         """Let a night's load of this source happen, whose last day is `number`."""
-        raise NotImplementedError
 
     def often(self) -> bool:
         return self.random.random() < 0.6

@@ -36,3 +36,20 @@
     ({{ lookup }}.valid_from is null or {{ instant }} >= {{ lookup }}.valid_from)
     and ({{ lookup }}.valid_to is null or {{ instant }} < {{ lookup }}.valid_to)
 {%- endmacro %}
+
+{#- The rows of `rows` that a row of `lookup` says something of, by their instant, with the load that
+    told it. `key` maps the columns of the lookup that name one to those of the rows. -#}
+{% macro uses_of(lookup, rows, key, instant) -%}
+    select
+        {{ rows }}.source_name,
+        {{ rows }}.{{ instant }} as billed_at,
+        {{ lookup }}.load_id
+    from {{ lookup }}
+    inner join {{ rows }}
+        on
+            {{ lookup }}.source_name = {{ rows }}.source_name
+            {%- for ours, theirs in key.items() %}
+            and {{ lookup }}.{{ ours }} = {{ rows }}.{{ theirs }}
+            {%- endfor %}
+            and {{ held_at(lookup, rows ~ '.' ~ instant) }}
+{%- endmacro %}

@@ -1,6 +1,6 @@
 """W&B Weave (trace.wandb.ai): hourly token, cost, call and latency statistics of a project."""
 
-from pipelines.extraction import dlt_source
+from pipelines.dlt_sources import dlt_source
 from pipelines.sources.weave.reader import Weave, WeaveSettings
 from pipelines.sources.weave.schema import TABLES
 from pipelines.streams import Connector

@@ -10,16 +10,7 @@ logs as (
 ),
 
 final as (
-    select
-        logs.source_name,
-        logs.created_at as billed_at,
-        channels.load_id
-    from channels
-    inner join logs
-        on
-            channels.source_name = logs.source_name
-            and channels.channel_id = logs.channel
-            and {{ held_at('channels', 'logs.created_at') }}
+    {{ uses_of('channels', 'logs', {'channel_id': 'channel'}, 'created_at') }}
 )
 
 select * from final

@@ -1,6 +1,9 @@
 -- Grain: one row per log row or billing line whose API key is known, or its model.
 -- Key: none.
 -- Rule: load_id is the load that told the key's name or the model's rule.
+{%- set by_key = {'base_url': 'base_url', 'api_key_id': 'api_key_id'} %}
+{%- set by_model = {'base_url': 'base_url', 'model_id': 'model_id'} %}
+
 with api_keys as (
     select * from {{ ref('stg_alibaba_model_router__api_keys') }}
 ),
@@ -18,41 +21,11 @@ billing_details as (
 ),
 
 final as (
-    select
-        logs.source_name,
-        logs.request_time as billed_at,
-        api_keys.load_id
-    from api_keys
-    inner join logs
-        on
-            api_keys.source_name = logs.source_name
-            and api_keys.base_url = logs.base_url
-            and api_keys.api_key_id = logs.api_key_id
-            and {{ held_at('api_keys', 'logs.request_time') }}
+    {{ uses_of('api_keys', 'logs', by_key, 'request_time') }}
     union all
-    select
-        billing_details.source_name,
-        billing_details.request_time as billed_at,
-        api_keys.load_id
-    from api_keys
-    inner join billing_details
-        on
-            api_keys.source_name = billing_details.source_name
-            and api_keys.base_url = billing_details.base_url
-            and api_keys.api_key_id = billing_details.api_key_id
-            and {{ held_at('api_keys', 'billing_details.request_time') }}
+    {{ uses_of('api_keys', 'billing_details', by_key, 'request_time') }}
     union all
-    select
-        billing_details.source_name,
-        billing_details.request_time as billed_at,
-        models.load_id
-    from models
-    inner join billing_details
-        on
-            models.source_name = billing_details.source_name
-            and models.base_url = billing_details.base_url
-            and models.model_id = billing_details.model_id
-            and {{ held_at('models', 'billing_details.request_time') }}
+    {{ uses_of('models', 'billing_details', by_model, 'request_time') }}
 )
 
 select * from final

@@ -14,27 +14,9 @@ details as (
 ),
 
 final as (
-    select
-        details.source_name,
-        details.call_time as billed_at,
-        models.load_id
-    from models
-    inner join details
-        on
-            models.source_name = details.source_name
-            and models.model_name = details.asked_model
-            and {{ held_at('models', 'details.call_time') }}
+    {{ uses_of('models', 'details', {'model_name': 'asked_model'}, 'call_time') }}
     union all
-    select
-        details.source_name,
-        details.call_time as billed_at,
-        display_names.load_id
-    from display_names
-    inner join details
-        on
-            display_names.source_name = details.source_name
-            and display_names.display_name = details.model_name
-            and {{ held_at('display_names', 'details.call_time') }}
+    {{ uses_of('display_names', 'details', {'display_name': 'model_name'}, 'call_time') }}
 )
 
 select * from final
