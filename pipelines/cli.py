@@ -20,6 +20,7 @@ from rich.console import Console
 
 from pipelines import report
 from pipelines import transform as models
+from pipelines.audit import THOROUGH
 from pipelines.connectors import configured_sources, connectors
 from pipelines.demo import demo_settings, mark_demo
 from pipelines.errors import RunError, UsageError
@@ -144,6 +145,26 @@ def backfill(
 
 
 @app.command()
+def audit(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First instant or day, inclusive.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Instant or day that it ends before.")] = None,
+    source: SourceOption = None,
+) -> None:
+    """Run a night whose audit looks at another stretch: by default at the last 90 days."""
+    with _told():
+        warehouse = load_warehouse()
+        refuse_demo(warehouse)
+        zone, present = warehouse.reporting_timezone, pendulum.now("UTC")
+        start = parse_instant(from_, zone) if from_ else present - THOROUGH
+        end = parse_instant(to, zone) if to else present
+        if start >= end:
+            raise UsageError(f"--from {start} is not before --to {end}")
+        _night(source, None, None, audited=(start, end))
+
+
+@app.command()
 def transform() -> None:
     """Build the models that new rows touch, without loading or testing."""
     with _told():
@@ -248,6 +269,7 @@ def _night(
     source: list[str] | None,
     now: pendulum.DateTime | None,
     period: tuple[pendulum.DateTime, pendulum.DateTime] | None,
+    audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> None:
     warehouse = load_warehouse()
     sources = configured_sources(source or ())
@@ -255,7 +277,8 @@ def _night(
     if now and now > present:
         raise UsageError(f"--until {now} lies in the future")
     with watching(errors) as watcher:
-        night = run_night(sources, warehouse, watcher, now or present, period)
+        night = run_night(sources, warehouse, watcher, now or present, period, audited)
     report.night(console, warehouse, night)
-    if not night.ok:
+    is_refused = warehouse.fail_on_differences and report.still_differing(warehouse)
+    if not night.ok or is_refused:
         raise typer.Exit(EXIT_FAILED)

@@ -19,7 +19,7 @@ from pendulum import DateTime
 from pipelines.http import SourceError, Traffic, counting
 from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
-from pipelines.planning import Mark, Span, Step, plan
+from pipelines.planning import Doubts, Mark, Span, Step, plan
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
 from pipelines.settings import SourceSettings, first_instant, parse_instant
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
@@ -108,6 +108,7 @@ class Extraction:
         package_seconds: how long a package may wait for more slices.
         covered: what the ledger has lines of; a nightly run reads what of the marks it does not
             bear out. None where dlt's state is all there is.
+        audit: returns what else is to be read again, given the reader; asked before anything is.
         watcher: told how it goes on.
 
     Attributes:
@@ -132,6 +133,7 @@ class Extraction:
         package_bytes: int | None = None,
         package_seconds: float | None = None,
         covered: Coverage | None = None,
+        audit: Callable[[Reader], Doubts] | None = None,
         watcher: Watcher | None = None,
     ) -> None:
         self.error: BaseException | None = None
@@ -145,6 +147,8 @@ class Extraction:
         self._run_id = run_id
         self._budget = (package_rows, package_bytes, package_seconds)
         self._covered = covered
+        self._audit = audit
+        self._doubts: Doubts = {}
         self._watcher = watcher
         self.package = Package(*self._budget)
         self._reader: Reader | None = None
@@ -249,6 +253,8 @@ class Extraction:
             threads = self._settings.limits.concurrency
             self._ahead = ReadAhead(threads, ROWS_AHEAD, self._settings.name)
             self._run_id = self._run_id or uuid4().hex
+            if self._audit is not None:
+                self._doubts = self._audit(self._reader)
 
     def _planned_or_missed(self, stream: Stream) -> _Feed:
         try:
@@ -273,10 +279,14 @@ class Extraction:
         self._span = span = self._asked()
         known = {scope: Mark.from_state(state.get(scope, {})) for scope in scopes}
         marked = {scope: self._checked(stream, scope, mark) for scope, mark in known.items()}
+        goals = {
+            scope: mark.doubted(self._doubts.get((stream.name, scope), ()))
+            for scope, mark in marked.items()
+        }
         state.update(
-            {scope: mark.to_state() for scope, mark in marked.items() if mark != known[scope]}
+            {scope: mark.to_state() for scope, mark in goals.items() if mark != known[scope]}
         )
-        plans = [plan(stream, scope, marked[scope], span) for scope in scopes]
+        plans = [plan(stream, scope, goals[scope], span) for scope in scopes]
         count = sum(1 for one in plans if one)
         steps = [replace(step, planned_scopes=count) for one in plans for step in one]
         sentences = moved_marks(stream, known, marked)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.audit import create_tables
 from pipelines.errors import RunError, UsageError
 
 STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
@@ -19,7 +20,7 @@ STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
 VERSIONED = ("daily_tokens", "daily_costs", "daily_costs_converted", "daily_totals", "team_costs")
 """The published tables whose past can be asked for; `<name>_history` holds their versions."""
 
-LOGS = ("publications", "restatements")
+LOGS = ("publications", "audits", "audit_runs", "restatements")
 """The published tables that only grow: a row is known from its `recorded_at` on."""
 
 
@@ -62,15 +63,36 @@ def remember(
     _add(connection, "publications", publication, known, begin=begin)
     for name in VERSIONED:
         _add_versions(connection, name, changed[name], now)
-    for name in ("compared_sources", "compared_usage"):
-        connection.execute(f"create temporary table {name} as {_statement(name)}")
-    _add(connection, "restatements", _statement("restatements"), known, begin=begin)
+    _prepare(connection, known)
+    for name in LOGS[1:]:
+        _add(connection, name, _statement(name), known, begin=begin)
     restated = connection.execute(
         "select cause, count(distinct usage_date) from published.main.restatements "
         "where recorded_at = ? group by cause order by cause",
         [now],
     )
     return dict(restated.fetchall())
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> None:
+    """Make the tables that the statements of this publication stand on."""
+    create_tables(connection)
+    for name in ("compared_sources", "compared_usage", "audited_days"):
+        connection.execute(f"create temporary table {name} as {_statement(name)}")
+    for name in ("reconciliation", "daily_tokens"):
+        before = f"earlier.main.{name}" if name in known else f"published.main.{name} where false"
+        connection.execute(f"create temporary table earlier_{name} as from {before}")
+    connection.execute(
+        "create temporary table earlier_audits (source_name varchar, pair varchar, "
+        "usage_date date, model varchar, measure varchar, vendors decimal(38, 12), "
+        "ours_after decimal(38, 12), verdict varchar, recorded_at timestamptz)"
+    )
+    if "audits" in known:
+        columns = "source_name, pair, usage_date, model, measure, vendors, ours_after, verdict"
+        connection.execute(
+            f"insert into earlier_audits select {columns}, recorded_at "  # noqa: S608 - our own names
+            "from earlier.main.audits"
+        )
 
 
 def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) -> None:

@@ -47,6 +47,7 @@ def run_night(
     watcher: Watcher,
     now: DateTime,
     period: tuple[DateTime, DateTime] | None = None,
+    audited: tuple[DateTime, DateTime] | None = None,
 ) -> Night:
     """Load, transform, test and publish.
 
@@ -59,11 +60,12 @@ def run_night(
         watcher: told how the loading goes on.
         now: the instant taken for the present.
         period: `[from, to)` of a backfill; without it, everything since the watermarks.
+        audited: `[from, to)` that the audit looks at; without it, the open period.
 
     Raises:
         RunError: the warehouse is held by somebody else, or dbt could not run.
     """
-    run = Run(uuid4().hex, now, warehouse, period)
+    run = Run(uuid4().hex, now, warehouse, period, audited)
     night = Night()
     with writing(warehouse):
         night.loads = load_sources(sources, run, watcher)

@@ -20,7 +20,7 @@ class Mark:
         start: the first instant ever asked for.
         watermark: the end of what has been read without a gap; None before the first slice.
         unsettled: stretches behind it that are to be read: their rows were still changing, the
-            ledger does not cover them, or `start` was moved back to them.
+            ledger does not cover them, an audit doubts them, or `start` was moved back to them.
     """
 
     start: DateTime | None = None
@@ -72,6 +72,10 @@ class Mark:
         unsettled = tuple(merged([*self.unsettled, *missing]))
         return replace(self, watermark=reached, unsettled=unsettled)
 
+    def doubted(self, windows: Sequence[Window]) -> "Mark":
+        """Return the mark where `windows`, too, are to be read."""
+        return replace(self, unsettled=tuple(merged([*self.unsettled, *windows])))
+
     def after(self, window: Window, reading: Reading, *, first: DateTime, moves: bool) -> "Mark":
         """Return the mark once `window` has been read; only a run that `moves` it goes forward."""
         unsettled = merged([*outside(self.unsettled, window), *reading.unsettled])
@@ -80,6 +84,10 @@ class Mark:
         # A look-back lies behind the watermark and must not pull it back.
         watermark = max(self.watermark, window.end) if self.watermark else window.end
         return Mark(self.start or first, watermark, tuple(unsettled))
+
+
+Doubts = Mapping[tuple[str, str], Sequence[Window]]
+"""What is to be read again of each stream and scope, as the vendor's totals say."""
 
 
 @dataclass(frozen=True)

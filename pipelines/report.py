@@ -85,6 +85,31 @@ HELD = """
     order by source_name, broken_test
 """
 
+AUDITED = """
+    select sum(days), count(*), sum(healed_days), sum(differing_days), sum(requests)
+    from audit_runs
+    where recorded_at = (select max(recorded_at) from publications)
+"""
+
+HEALED = """
+    select coalesce(currency, measure), sum(difference)
+    from restatements
+    where cause = 'audit' and measure in ('calls', 'cost')
+        and recorded_at = (select max(recorded_at) from publications)
+    group by all
+    order by max(measure), 1
+"""
+
+STILL_DIFFERING = """
+    select count(*)
+    from (
+        from audits
+        select arg_max(verdict, recorded_at) as verdict
+        group by source_name, pair, usage_date, model, measure
+    )
+    where verdict = 'still_differs'
+"""
+
 LATEST = """
     select min(last_complete_date), any_value(sources_behind)
     from publications
@@ -112,6 +137,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     if done.published:
         _last_week(console, warehouse)
         reconciliation(console, warehouse)
+        audit(console, warehouse)
         rejected(console, warehouse)
         published(console, done.published)
         _next(console, warehouse)
@@ -240,6 +266,38 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
         console.print("  and more: select * from reconciliation where verdict = 'differs'")
 
 
+def audit(console: Console, warehouse: WarehouseSettings) -> None:
+    """Say what came of holding the open period against the vendors' totals; nothing without one."""
+    with _published(warehouse) as connection:
+        days, sources, healed, differing, requests = connection.execute(AUDITED).fetchall()[0]
+        gains = connection.execute(HEALED).fetchall()
+    if not sources:
+        return
+    gained = ", ".join(f"{_plain(sum_, '+')} {unit}" for unit, sum_ in gains if sum_)
+    brought = f" ({gained})" if gained else ""
+    colour = "red" if differing else "green"
+    console.print(
+        f"audit: {_counted(int(days), 'day')} of {_counted(sources, 'source')} in "
+        f"{_counted(int(requests), 'request')}; {_counted(int(healed), 'day')} healed{brought}, "
+        f"[{colour}]{differing:,} differ[/]",
+        highlight=False,
+    )
+
+
+def still_differing(warehouse: WarehouseSettings) -> int:
+    """Return how many totals of the vendors still differed when they were last audited.
+
+    Raises:
+        RunError: nothing was published yet.
+    """
+    with _published(warehouse) as connection:
+        # A file that an older version of this program wrote has no such table.
+        if ("audits",) not in connection.execute("show tables").fetchall():
+            return 0
+        ((figures,),) = connection.execute(STILL_DIFFERING).fetchall()
+    return int(figures)
+
+
 def rejected(console: Console, warehouse: WarehouseSettings) -> None:
     """Say how many numbers could not be summed and are NULL; nothing where there is none."""
     with _published(warehouse) as connection:
@@ -277,6 +335,12 @@ def status(console: Console, warehouse: WarehouseSettings) -> bool:
         console.print(
             f"{verdict} {source}: loaded to {_shown(loaded_to)}, {age / 3600:,.1f} hours ago "
             f"(stale after {limit / 3600:g}); complete through {last_day or 'no day'}",
+            highlight=False,
+        )
+    if differing := still_differing(warehouse):
+        console.print(
+            f"[red]DIFFERS[/]: {_counted(differing, 'total')} of the vendors, read again and still "
+            "not met: from audits where verdict = 'still_differs'",
             highlight=False,
         )
     console.print(

@@ -20,12 +20,13 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from pendulum import DateTime
 
+from pipelines.audit import Audited, Auditor, open_period
 from pipelines.connectors import Source
 from pipelines.dlt_sources import dlt_source
 from pipelines.errors import RunError
 from pipelines.extraction import Extraction, Watcher
 from pipelines.http import SourceError
-from pipelines.ledger import coverage, silent_accounts
+from pipelines.ledger import Coverage, coverage, silent_accounts
 from pipelines.loading import ReadStep
 from pipelines.reused_ids import check_ids
 from pipelines.settings import WarehouseSettings
@@ -76,12 +77,14 @@ class Run:
         now: the instant that it takes for the present.
         warehouse: where to.
         period: `[start, end)` of a backfill; None for everything since the watermarks.
+        audited: `[start, end)` that the audit of a nightly run looks at; None for the open period.
     """
 
     run_id: str
     now: DateTime
     warehouse: WarehouseSettings
     period: tuple[DateTime, DateTime] | None = None
+    audited: tuple[DateTime, DateTime] | None = None
 
 
 @dataclass
@@ -105,6 +108,7 @@ class SourceOutcome:
         streams: what each of its streams brought.
         first_load: whether nothing was loaded of it before.
         warnings: what a person should know although nothing failed, and the slices it is true of.
+        audited: what its audit read and found; None where there was none.
         error: what stopped it, in one line.
     """
 
@@ -112,6 +116,7 @@ class SourceOutcome:
     streams: dict[str, StreamTally] = field(default_factory=dict)
     first_load: bool = False
     warnings: dict[str, list[str]] = field(default_factory=dict)
+    audited: Audited | None = None
     error: str | None = None
 
     def warn(self, *sentences: str) -> None:
@@ -170,6 +175,7 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
     outcome.first_load = pipeline.first_run
     with _ledger(source, run) as connection:
         covered = coverage(connection, source.connector.dataset, source.name)
+    auditor = _auditor(source, run, covered)
     extraction = Extraction(
         source.connector,
         source.settings,
@@ -181,9 +187,11 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
         package_bytes=PACKAGE_BYTES,
         package_seconds=PACKAGE_SECONDS,
         covered=covered,
+        audit=auditor.audit if auditor else None,
         watcher=watcher,
     )
     outcome.warnings = extraction.warnings
+    outcome.audited = auditor.done if auditor else None
     if is_older:
         outcome.warn(put_back(covered))
     with closing(extraction):
@@ -196,9 +204,29 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
                 raise _told(extraction.error, source, run, str(extraction.failed_step or ""))
             if extraction.is_done:
                 break
+    if auditor:
+        outcome.warn(*auditor.done.warnings)
     with _ledger(source, run) as connection:
         accounts = silent_accounts(connection, source.connector.dataset, source.name)
     outcome.warn(*silent(accounts))
+
+
+def _auditor(source: Source, run: Run, covered: Coverage) -> Auditor | None:
+    """Return what audits a nightly run of a source that was loaded before."""
+    if run.period is not None or not covered:
+        return None
+    period, is_thorough = open_period(run.now, run.warehouse, run.audited)
+    return Auditor(
+        source.settings,
+        source.connector.dataset,
+        run.warehouse,
+        period=period,
+        thorough=is_thorough,
+        covered=covered,
+        run_id=run.run_id,
+        now=run.now,
+        opened=lambda: _ledger(source, run),
+    )
 
 
 def _load_package(

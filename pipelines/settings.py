@@ -131,6 +131,16 @@ class WarehouseSettings:
         "how old the last loaded window of a source may be before `status` calls it stale",
         pendulum.duration(hours=28),
     )
+    audit_window: Duration = setting(
+        "how far back every night compares the vendors' own totals with what is stored; on Sundays "
+        "at least 90 days",
+        pendulum.duration(days=35),
+    )
+    fail_on_differences: bool = setting(
+        "whether a night ends with exit code 1 where a vendor's total still differs once its "
+        "stretch has been read again",
+        False,
+    )
     memory_limit: str = setting(
         "how much memory models and publishing may take; beyond it, DuckDB writes to a folder "
         "beside the warehouse",

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pipelines.http import ApiClient
 from pipelines.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
 from pipelines.settings import SourceSettings
-from pipelines.windows import Pace, Window
+from pipelines.windows import Grid, Pace, Window
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -222,6 +222,29 @@ class Pull(Protocol):
 
 
 @dataclass(frozen=True)
+class Audit:
+    """How a stream of the vendor's own totals is asked again for time that was loaded long ago.
+
+    A total that is no longer what is stored tells that the rows which it counts have changed: its
+    stretch is read again, of the stream itself and of those that it checks.
+
+    Attributes:
+        read: reads the totals of one scope and window; they are compared and not loaded.
+        slices: the stretches of one reading.
+        checks: names of the streams whose rows the totals count.
+        calls: how many calls a row counts, in SQL. A vendor that counts fewer than it did has
+            deleted some, which is no reason to lose them here.
+        where: condition, in SQL, on the stored rows that `read` brings again.
+    """
+
+    read: Callable[[str, Window, Pull], Reading]
+    slices: Grid
+    checks: tuple[str, ...] = ()
+    calls: str = "1"
+    where: str = "true"
+
+
+@dataclass(frozen=True)
 class Stream:
     """One endpoint, read into one table.
 
@@ -234,6 +257,7 @@ class Stream:
         account_of: the account that a scope belongs to, for the ledger; None for all of them.
         missed: what is missed where the vendor refuses it, in words: names, or a control. The rest
             of the source is read all the same. Empty where the source is nothing without it.
+        audit: how its old rows are held against the vendor's; None where they are no totals.
     """
 
     table: Table
@@ -242,6 +266,7 @@ class Stream:
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
     account_of: Callable[[str], str | None] = lambda scope: scope or None
     missed: str = ""
+    audit: Audit | None = None
 
     @property
     def name(self) -> str:

@@ -99,6 +99,11 @@ class Pace:
         """Return where a window that must hold `instant` may begin."""
         return self.grid.floor(self.slices.floor(instant) if self.whole else instant)
 
+    @property
+    def shortest(self) -> Grid:
+        """The stretches that windows are made of: a window holds each of them whole, or not."""
+        return self.slices if self.whole else self.grid
+
 
 def nightly_window(
     watermark: DateTime | None, first: DateTime, now: DateTime, pace: Pace
@@ -128,7 +133,7 @@ def nightly_window(
 def backfill_window(start: DateTime, end: DateTime, now: DateTime, pace: Pace) -> Window | None:
     """Return the stretch of `[start, end)` that can be read, widened to the stream's grid."""
     # Cut short, a whole slice would take the place of the full one that was read before.
-    last = min((pace.slices if pace.whole else pace.grid).ceil(end), pace.grid.floor(now))
+    last = min(pace.shortest.ceil(end), pace.grid.floor(now))
     begin = pace.start(start)
     return Window(begin, last) if begin < last else None
 
@@ -153,6 +158,12 @@ def merged(windows: Iterable[Window]) -> list[Window]:
         else:
             out.append(window)
     return out
+
+
+def within(windows: Iterable[Window], stretch: Window) -> list[Window]:
+    """Return what of `windows` lies within `stretch`, in their order."""
+    cut = [(max(one.start, stretch.start), min(one.end, stretch.end)) for one in windows]
+    return [Window(start, end) for start, end in cut if start < end]
 
 
 def outside(windows: Iterable[Window], covered: Window) -> list[Window]:

@@ -32,6 +32,11 @@ create table daily_costs as from daily_costs_converted;
 create table daily_totals as from daily_costs_converted;
 create table team_costs as from daily_costs_converted;
 create table calls (call_id text);
+create table reconciliation (source_name text, pair text, usage_date date, model text,
+    measure text, detail_value decimal(38, 12), control_value decimal(38, 12), verdict text,
+    reason text);
+create schema seeds;
+create table seeds.reconciliation_pairs (pair text, detail_stream text, control_stream text);
 create table intermediate.int_source_roles as
     select 'proxy' as source_name, 'calls' as rollup_from, true as counts_in_totals;
 create table intermediate.int_load_ledger (source_name text, load_id text,

@@ -17,6 +17,7 @@ Both = tuple[Personality, Project]
 MODEL = "cs-normal-70b"
 DETAILS = "raw_tencent_lke.usage_call_details"
 USAGE = "raw_tencent_lke.token_usage"
+OF_MODELS = f"{USAGE} where asked_model is not null"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_tokens_of_a_model_that_nobody_tells_of_are_said(empty: Both) -> None:
     ((warning, (window,)),) = project.load(NOW.add(minutes=1), run_id="again").warnings.items()
     assert "put it into [sources.tencent_lke] models" in warning
     assert window.startswith("stream token_usage, window 2026-11-20T00:00:00Z/")
-    assert project.one(f"select count(*) from {USAGE} where asked_model is null") == 0
+    assert project.one(f"select api_call_stats from {USAGE} where asked_model is null") == 2
     project.set(models=[RETIRED])
     assert project.load(NOW.add(minutes=2), run_id="named").warnings == {}
     assert project.one(f"select count(*) from {DETAILS} where scope = '{RETIRED}'") == 1
@@ -133,7 +134,7 @@ def test_a_model_seen_once_is_read_for_ever(empty: Both) -> None:
     project.load(NOW.add(minutes=1), run_id="again")
     assert project.query(f"select scope, asked_model from {DETAILS}") == [(MODEL, MODEL)]
     assert project.one("select count(*) from raw_tencent_lke.models where model_name <> 'hy3'") == 0
-    totals = f"select asked_model, sum(api_call_stats) from {USAGE} where sub_biz_type is null"
+    totals = f"select asked_model, sum(api_call_stats) from {OF_MODELS} and sub_biz_type is null"
     assert project.query(f"{totals} group by 1 order by 1") == [(MODEL, 1), ("hy3", 0)]
 
 
@@ -146,8 +147,8 @@ def test_the_total_of_a_day_under_way_is_replaced_the_next_night(empty: Both) ->
     lke.world.now = tomorrow.timestamp
     project.load(tomorrow, run_id="tomorrow")
     midnight = pendulum.datetime(2026, 11, 21)
-    totals = f"select window_start, window_end, api_call_stats from {USAGE}"
-    assert project.query(f"{totals} where sub_biz_type is null order by 1") == [
+    totals = f"select window_start, window_end, api_call_stats from {OF_MODELS}"
+    assert project.query(f"{totals} and sub_biz_type is null order by 1") == [
         (midnight.subtract(days=1), midnight, 2),
         (midnight, tomorrow.subtract(minutes=2), 0),
     ]
@@ -159,8 +160,8 @@ def test_a_backfill_of_an_hour_leaves_the_total_of_its_whole_day(empty: Both) ->
     hour = (NOW.subtract(days=1, hours=3), NOW.subtract(days=1, hours=2))
     project.load(period=hour)
     midnight = NOW.start_of("day")
-    totals = f"select window_start, window_end, api_call_stats from {USAGE}"
-    assert project.query(f"{totals} where sub_biz_type is null") == [
+    totals = f"select window_start, window_end, api_call_stats from {OF_MODELS}"
+    assert project.query(f"{totals} and sub_biz_type is null") == [
         (midnight.subtract(days=1), midnight, 1)
     ]
 

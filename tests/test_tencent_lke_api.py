@@ -112,18 +112,19 @@ def test_the_language_is_pinned(lke: Personality) -> None:
         assert table["language"].to_pylist() == [language]
 
 
-def test_a_day_without_use_is_one_row_of_zeros(lke: Personality) -> None:
+def test_a_day_without_use_is_a_row_of_zeros_for_all_models_and_for_each(lke: Personality) -> None:
     (usage,) = read(reader(lke), "token_usage").tables
-    assert usage["sub_biz_type"].to_pylist() == [None]
-    assert usage["total_token_usage"].to_pylist() == [0.0]
+    assert usage["asked_model"].to_pylist() == [None, MODEL]
+    assert usage["sub_biz_type"].to_pylist() == [None, None]
+    assert usage["total_token_usage"].to_pylist() == [0.0, 0.0]
 
 
 def test_a_total_that_the_vendor_leaves_out_is_not_zero(lke: Personality) -> None:
     lke.data.add(at=INSIDE)
     lke.data.lie(absent=("SearchUsage",))
     (usage,) = read(reader(lke), "token_usage").tables
-    assert usage["search_usage"].to_pylist() == [None] * 9
-    assert usage["api_call_stats"].to_pylist()[:2] == [1, 1]
+    assert usage["search_usage"].to_pylist() == [None] * 10
+    assert usage["api_call_stats"].to_pylist()[:3] == [1, 1, 1]
 
 
 def test_totals_are_of_days_with_23_24_and_25_hours(lke: Personality) -> None:
@@ -228,7 +229,7 @@ def test_a_clock_that_cannot_be_mended_is_an_error(lke: Personality) -> None:
 
 def test_temporary_keys_come_with_their_token(lke: Personality) -> None:
     lke.data.account.token = "test-token-example"
-    assert read(reader(lke, token="test-token-example"), "token_usage").rows == 1
+    assert read(reader(lke, token="test-token-example"), "token_usage").rows == 2
     with pytest.raises(AuthenticationError, match="with permanent keys leave token out"):
         read(reader(lke, token="old-token-example"), "token_usage")
 

@@ -31,6 +31,10 @@ new_slices as (
     where load_ledger.load_id > sources.last_load_id
 ),
 
+audited as (
+    select * from audited_days
+),
+
 days as (
     select
         usage_date,
@@ -97,6 +101,10 @@ causes as (
                 )
                 then 'settings'
             when
+                consumers.has_other_usage = 1
+                and coalesce(audited.is_read_again, false)
+                then 'audit'
+            when
                 consumers.has_other_calls = 1
                 and days_with_other_calls.usage_date is not null
                 then 'late rows'
@@ -111,6 +119,10 @@ causes as (
         on
             consumers.usage_date = days_with_other_calls.usage_date
             and consumers.source_name = days_with_other_calls.source_name
+    left join audited
+        on
+            consumers.usage_date = audited.usage_date
+            and consumers.source_name = audited.source_name
 ),
 
 differences as (

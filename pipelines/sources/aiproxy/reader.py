@@ -37,7 +37,7 @@ from pipelines.sources.aiproxy.schema import (
     PRIVATE,
     logs_contract,
 )
-from pipelines.streams import ApiReader, Pull, Reading, Stream
+from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream
 from pipelines.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
@@ -46,6 +46,8 @@ READS = 3
 LONGEST = pendulum.duration(days=7)
 HOURS = Grid(pendulum.duration(hours=1))
 WEEKS = Grid(LONGEST)
+FIVE_WEEKS = Grid(LONGEST * 5)
+FEW_GROUPS = 20
 ASYNC_PENDING = 1
 """`async_usage_status` of a job whose usage and amounts are still to come."""
 UNSETTLED = (
@@ -131,8 +133,18 @@ class AiProxy(ApiReader):
                 self._read_dashboard,
                 lambda _: self._counted_scopes() if self._has_dashboard else (),
                 missed="the gateway's totals to check its log with",
+                audit=Audit(
+                    self._read_dashboard,
+                    self._audited_at_once(),
+                    (LOGS_TABLE.name,),
+                    "request_count",
+                ),
             ),
         )
+
+    def _audited_at_once(self) -> Grid:
+        # One request has no limit of time; many groups take longer stretches to be few requests.
+        return WEEKS if len(self._scopes) <= FEW_GROUPS else FIVE_WEEKS
 
     @property
     def _scopes(self) -> tuple[str, ...]:

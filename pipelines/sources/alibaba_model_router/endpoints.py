@@ -28,6 +28,7 @@ class Endpoint:
         key: the field that tells its rows apart, in the table together with `base_url`.
         bucket: seconds that a row stands for; a row of one instant stands for 1.
         missed: what is missed where it is refused; see `Stream.missed`.
+        calls: how many calls a row of totals counts, in SQL; without a count of its own, itself.
     """
 
     table: Table
@@ -39,6 +40,16 @@ class Endpoint:
     key: str | None = None
     bucket: int = 1
     missed: str = ""
+    calls: str = "1"
+
+
+TOTAL_CALLS = """
+    list_sum([
+        try_cast(metric.value as bigint)
+        for metric in from_json(metrics, '[{"key": "varchar", "value": "varchar"}]')
+        if metric.key = 'total_calls'
+    ])
+"""
 
 
 def endpoints() -> tuple[Endpoint, ...]:
@@ -65,7 +76,12 @@ def endpoints() -> tuple[Endpoint, ...]:
             page_names=("page",),
             page_size=500,
         ),
-        _breakdown(schema.USAGE_BREAKDOWN, "ModelRouterQueryUsageBreakdown", "/usage/breakdown"),
+        _breakdown(
+            schema.USAGE_BREAKDOWN,
+            "ModelRouterQueryUsageBreakdown",
+            "/usage/breakdown",
+            TOTAL_CALLS,
+        ),
         _breakdown(
             schema.COST_BREAKDOWN,
             "ModelRouterQueryBillingCostBreakdown",
@@ -89,7 +105,7 @@ def _dimension(table: Table, action: str, path: str) -> Endpoint:
     )
 
 
-def _breakdown(table: Table, action: str, path: str) -> Endpoint:
+def _breakdown(table: Table, action: str, path: str, calls: str = "1") -> Endpoint:
     return Endpoint(
         table=table,
         action=action,
@@ -99,6 +115,7 @@ def _breakdown(table: Table, action: str, path: str) -> Endpoint:
         page_size=500,
         bucket=HOUR,
         missed="the vendor's totals to check calls and money with",
+        calls=calls,
     )
 
 

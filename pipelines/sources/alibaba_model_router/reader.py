@@ -26,13 +26,14 @@ from pipelines.sources.alibaba_model_router.endpoints import ROOT, Endpoint, Que
 from pipelines.sources.alibaba_model_router.errors import model_router_judge
 from pipelines.sources.alibaba_model_router.listing import READS, Listing, read_list
 from pipelines.sources.alibaba_model_router.response import Page, read_page
-from pipelines.sources.alibaba_model_router.schema import LOGS, logs_contract
+from pipelines.sources.alibaba_model_router.schema import BILLING_DETAILS, LOGS, logs_contract
 from pipelines.sources.alibaba_model_router.signing import Acs3, spelled_query
-from pipelines.streams import ApiReader, Pull, Reading, Stream, Write
+from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream, Write
 from pipelines.windows import Grid, Window
 
 ROWS_PER_TABLE = 20_000
 HOURS = Grid(pendulum.duration(hours=1))
+WEEKS = Grid(pendulum.duration(days=7))
 A_DAY = 24
 LOGGED_LATER = pendulum.duration(hours=1)
 """How far outside the asked window a log row's request may lie: which of its instants the bounds
@@ -82,9 +83,16 @@ class ModelRouter(ApiReader):
                 hourly if endpoint.bucket > 1 else self._settings.pace(),
                 partial(self._read, endpoint),
                 missed=endpoint.missed,
+                audit=self._audit(endpoint),
             )
             for endpoint in endpoints()
         ]
+
+    def _audit(self, endpoint: Endpoint) -> Audit | None:
+        if endpoint.bucket == 1:
+            return None
+        checks = (LOGS.name, BILLING_DETAILS.name)
+        return Audit(partial(self._read, endpoint), WEEKS, checks, endpoint.calls)
 
     def _bucket_slices(self) -> Grid:
         """Return whole hours: a slice that ended within a bucket would replace half of it."""

@@ -29,7 +29,7 @@ from pipelines.sources.tencent_lke.schema import (
 )
 from pipelines.sources.tencent_lke.signing import Tc3Auth
 from pipelines.sources.tencent_lke.usage import TokenUsage
-from pipelines.streams import Pull, Reading, Stream
+from pipelines.streams import Audit, Pull, Reading, Stream
 from pipelines.windows import ONE_DAY, Grid, Window
 
 SERVICE = "lke"
@@ -127,6 +127,13 @@ class TencentLke:
                 self._read_usage,
                 account_of=lambda _: None,
                 missed="the vendor's totals to check the calls with",
+                audit=Audit(
+                    self._read_total,
+                    daily.slices,
+                    (CALL_DETAILS_TABLE.name,),
+                    "api_call_stats",
+                    "asked_model is null and sub_biz_type is null",
+                ),
             ),
         )
 
@@ -192,6 +199,9 @@ class TencentLke:
 
     def _read_details(self, model: str, window: Window, pull: Pull) -> Reading:
         return self._details.read(model, window, pull)
+
+    def _read_total(self, _scope: str, window: Window, _pull: Pull) -> Reading:
+        return self._usage.read_total(window)
 
     def _read_usage(self, _scope: str, window: Window, pull: Pull) -> Reading:
         return self._usage.read(self._models(), window, pull)

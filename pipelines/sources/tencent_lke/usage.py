@@ -69,8 +69,9 @@ class TokenUsage:
     def read(self, models: Sequence[str], window: Window, pull: Pull) -> Reading:
         """Return for each model one row of everything, its `sub_biz_type` NULL, and one per type.
 
-        Where a model counted nothing at all, its one row says so for every type. Tokens that none
-        of the models counted are said in a warning.
+        Where a model counted nothing at all, its one row says so for every type. One row more, its
+        `asked_model` NULL too, is the total of all models, those that nobody asked for included;
+        tokens that none of the models counted are said in a warning.
 
         Raises:
             SourceError: the vendor could not be read.
@@ -81,17 +82,28 @@ class TokenUsage:
         totals = list(pull.map(self._ask, asked))
         in_use = [one for one, total in zip(asked, totals, strict=True) if _counts_anything(total)]
         parts = [(one, kind) for one in in_use for kind in SUB_BIZ_TYPES]
-        rows = totals
+        rows = [whole, *totals]
         for row in pull.map(lambda part: self._ask_kind(*part), parts):
             rows.append(row)
-            pull.told(len(rows), len(models) + len(parts))
+            pull.told(len(rows), 1 + len(models) + len(parts))
         parsed = self._typed(rows)
-        explained = _tokens(parsed.table.slice(0, len(models)))
+        unexplained = _tokens(parsed.table.slice(0, 1)) - _tokens(
+            parsed.table.slice(1, len(models))
+        )
         return Reading(
             [parsed.table],
             unknown_fields=parsed.unknown,
-            warnings=self._warnings(_tokens(self._typed([whole]).table) - explained),
+            warnings=self._warnings(unexplained),
         )
+
+    def read_total(self, window: Window) -> Reading:
+        """Return the one row of all models together.
+
+        Raises:
+            SourceError: the vendor could not be read.
+        """
+        parsed = self._typed([self._ask(self._parameters(None, window))])
+        return Reading([parsed.table], unknown_fields=parsed.unknown)
 
     def _typed(self, rows: Sequence[Row]) -> Parsed:
         return TOKEN_USAGE_TABLE.typed(

@@ -33,8 +33,8 @@ from pipelines.sources.weave.request import (
 )
 from pipelines.sources.weave.response import TOO_MUCH, read_answer, weave_judge
 from pipelines.sources.weave.schema import CALLS, USAGE, Buckets
-from pipelines.streams import ApiReader, Pull, Reading, Stream
-from pipelines.windows import Grid, Window
+from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream
+from pipelines.windows import Grid, Pace, Window
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,13 @@ class Weave(ApiReader):
     def streams(self) -> Sequence[Stream]:
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
         pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
-        return [
-            Stream(buckets.table(), pace, partial(self._read, buckets), lambda _: self._projects)
-            for buckets in (USAGE, CALLS)
-        ]
+        return [self._stream(buckets, pace) for buckets in (USAGE, CALLS)]
+
+    def _stream(self, buckets: Buckets, pace: Pace) -> Stream:
+        read = partial(self._read, buckets)
+        # The buckets are the server's own sums: what they say now is what there is.
+        audit = Audit(read, Grid(LONGEST), calls="bucket_count")
+        return Stream(buckets.table(), pace, read, lambda _: self._projects, audit=audit)
 
     def _read(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
         tables: list[pa.Table] = []

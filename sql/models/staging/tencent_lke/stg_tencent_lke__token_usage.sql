@@ -1,9 +1,11 @@
 -- Grain: one row per model, stretch of a local day and sub-business type.
 -- Key: source_name, request_model, window_start, sub_biz_type.
 -- Inputs: the vendor's own totals, against which its call rows are checked.
--- Rule: sub_biz_type NULL is the total of all types, those without a name included.
+-- Rule: sub_biz_type NULL is the total of all types, those without a name included; the
+-- total of all models, by which audits go, has no model and is not here.
 with token_usage as (
     select * from {{ source('tencent_lke', 'token_usage') }}
+    where asked_model is not null
 ),
 
 final as (

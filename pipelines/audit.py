@@ -1,0 +1,446 @@
+"""Holds what was loaded long ago against the vendor's own totals, and says what to read again.
+
+A look-back finds rows that come a little late. Whatever comes later, or was lost on the way, shows
+in the totals: each night those of the open period are asked for again and compared with the stored
+ones. Where they differ, and where the models have found that rows and totals part, the stretch is
+read again with the night's load. Nothing is read that no total asks for.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import duckdb
+import pendulum
+import pyarrow as pa
+from pendulum import DateTime
+
+from pipelines.extraction import ROWS_AHEAD, WAIT, ThreadPull
+from pipelines.http import SourceError, Traffic, counting
+from pipelines.ledger import Coverage
+from pipelines.pages import UTC_MICROS
+from pipelines.planning import Doubts
+from pipelines.read_ahead import Job, PageThreads, ReadAhead
+from pipelines.settings import SourceSettings, WarehouseSettings
+from pipelines.streams import Audit, Reader, Reading, Stream, Table
+from pipelines.windows import Window, merged, nightly_window, slices, within
+
+MOST_REQUESTS = 300
+"""An audit of a source sends no more, about: what is older then waits for a quieter night."""
+
+THOROUGH = pendulum.duration(days=90)
+"""How far the audit of a Sunday looks back at least, and one that somebody asks for."""
+
+DECIMALS = 9
+"""To how many decimals totals are compared: vendors add money up in floats, in any order."""
+
+CHANGED = "the vendor's total is another one"
+DIFFERS = "rows and the vendor's total part"
+FEWER = "the vendor counts fewer calls than it did; those that were loaded stay"
+
+TABLES = """
+    create schema if not exists transform_state;
+    create table if not exists transform_state.audit_reads (
+        run_id varchar, source_name varchar, stream varchar, scope varchar,
+        window_start timestamptz, window_end timestamptz, read_at timestamptz
+    );
+    create table if not exists transform_state.audit_requests (
+        run_id varchar, source_name varchar, requests bigint, read_at timestamptz
+    );
+    create table if not exists transform_state.audit_findings (
+        run_id varchar, source_name varchar, stream varchar, scope varchar,
+        window_start timestamptz, window_end timestamptz, reason varchar,
+        ours decimal(38, 0), vendors decimal(38, 0), read_at timestamptz
+    );
+"""
+
+# A difference that was looked into, and where nothing has moved since, is known.
+DIFFERING = """
+    select distinct
+        coalesce(pairs.detail_stream, replace(compared.pair, '_vs_reported_total', '')),
+        pairs.control_stream,
+        compared.usage_date
+    from main.reconciliation as compared
+    left join seeds.reconciliation_pairs as pairs on compared.pair = pairs.pair
+    where
+        compared.verdict = 'differs'
+        and compared.source_name = $source
+        and compared.usage_date between $first and $last
+        and not exists (
+            select 1
+            from {audits} as audits
+            where
+                audits.source_name = compared.source_name
+                and audits.pair = compared.pair
+                and audits.usage_date = compared.usage_date
+                and audits.model is not distinct from compared.model
+                and audits.measure = compared.measure
+                and audits.verdict = 'still_differs'
+                and audits.ours_after is not distinct from compared.detail_value
+                and audits.vendors is not distinct from compared.control_value
+        )
+    order by all
+"""
+
+NO_AUDITS = "(select * from (values (null, null, null::date, null, null, null, null, null)) as none"
+NO_AUDITS += "(source_name, pair, usage_date, model, measure, verdict, ours_after, vendors))"
+
+log = logging.getLogger("llm_usage")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A stretch in which something is not as it was.
+
+    Attributes:
+        stream: of what.
+        scope: of which scope of it.
+        window: when.
+        reason: what is not; all but what has become fewer is read again.
+        ours: how many calls the stored totals count, where they are more than the vendor's.
+        vendors: how many those count.
+    """
+
+    stream: str
+    scope: str
+    window: Window
+    reason: str
+    ours: int | None = None
+    vendors: int | None = None
+
+
+@dataclass
+class Audited:
+    """What an audit of one source read and found.
+
+    Attributes:
+        reads: which totals were compared.
+        findings: what is to be read again.
+        requests: how many were sent, retries included.
+        warnings: what a person should know of it.
+    """
+
+    reads: list[tuple[str, str, Window]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    requests: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def doubts(self) -> Doubts:
+        """What is to be read again, by stream and scope."""
+        found: dict[tuple[str, str], list[Window]] = {}
+        for one in self.findings:
+            if one.reason != FEWER:
+                found.setdefault((one.stream, one.scope), []).append(one.window)
+        return {key: merged(windows) for key, windows in found.items()}
+
+
+@dataclass(frozen=True)
+class _Step:
+    stream: Stream
+    audit: Audit
+    scope: str
+    window: Window
+
+
+def open_period(
+    now: DateTime,
+    warehouse: WarehouseSettings,
+    asked: tuple[DateTime, DateTime] | None = None,
+) -> tuple[Window, bool]:
+    """Return what an audit looks at, and whether also at what it already knows to differ.
+
+    Args:
+        now: the instant of the run.
+        warehouse: how far back an audit looks, and whose Sundays are meant.
+        asked: `[from, to)`, where somebody asked for it.
+    """
+    if asked:
+        return Window(*asked), True
+    local = now.in_timezone(warehouse.reporting_timezone)
+    is_sunday = local.day_of_week == pendulum.SUNDAY
+    days = warehouse.audit_window.total_days()
+    if is_sunday:
+        days = max(days, THOROUGH.total_days())
+    start = local.start_of("day").subtract(days=int(days)).in_timezone("UTC")
+    return Window(start, now), is_sunday
+
+
+class Auditor:
+    """The audit of one source.
+
+    Args:
+        settings: the source's.
+        dataset: where its raw tables are.
+        warehouse: whose days are counted, and what was published.
+        period: what is looked at.
+        thorough: whether also at differences that are known.
+        covered: what the ledger has lines of.
+        run_id: names the run.
+        now: the instant that it takes for the present.
+        opened: opens the warehouse.
+    """
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        dataset: str,
+        warehouse: WarehouseSettings,
+        *,
+        period: Window,
+        thorough: bool,
+        covered: Coverage,
+        run_id: str,
+        now: DateTime,
+        opened: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
+    ) -> None:
+        self.done = Audited()
+        self._settings = settings
+        self._dataset = dataset
+        self._warehouse = warehouse
+        self._period = period
+        self._thorough = thorough
+        self._covered = covered
+        self._run_id = run_id
+        self._now = now
+        self._opened = opened
+
+    def audit(self, reader: Reader) -> Doubts:
+        """Compare the totals, write down what was found, and return what is to be read again.
+
+        A total that cannot be read costs the audit of its stretch, and is said in a warning.
+        """
+        streams = reader.streams()
+        self._compare_totals(streams)
+        with self._opened() as connection:
+            self._look_at_known_differences(connection, streams)
+            self._write(connection)
+        return self.done.doubts
+
+    def _compare_totals(self, streams: Sequence[Stream]) -> None:
+        limits = self._settings.limits
+        ahead: ReadAhead[tuple[Reading, int]] = ReadAhead(
+            limits.concurrency, ROWS_AHEAD, f"{self._settings.name}-audit"
+        )
+        try:
+            steps = list(self._planned(streams))
+            # A few at a time: what one of them says may end the others.
+            for first in range(0, len(steps), limits.concurrency):
+                some = steps[first : first + limits.concurrency]
+                self._take(ahead, [(step, ahead.submit(_reading(step))) for step in some])
+                if self.done.requests >= MOST_REQUESTS and first + len(some) < len(steps):
+                    self.done.warnings.append(
+                        f"the audit ended after {self.done.requests} requests; totals before "
+                        f"{steps[first + len(some)].window.end} were not compared"
+                    )
+                    return
+        except SourceError as error:
+            self.done.warnings.append(
+                f"the audit could not read the vendor's totals of long ago: {error}"
+            )
+        finally:
+            ahead.stop()
+
+    def _planned(self, streams: Sequence[Stream]) -> Iterator[_Step]:
+        """Yield what to read, the newest first."""
+        steps: list[_Step] = []
+        for stream in streams:
+            if stream.audit is None:
+                continue
+            known = sorted(scope for name, scope in self._covered if name == stream.name)
+            for scope in stream.scopes(known) if known else ():
+                for window in self._old(stream, scope):
+                    pieces = slices(window, stream.audit.slices)
+                    steps += [_Step(stream, stream.audit, scope, piece) for piece in pieces]
+        yield from sorted(steps, key=lambda step: step.window.end, reverse=True)
+
+    def _old(self, stream: Stream, scope: str) -> list[Window]:
+        """Return what was loaded of a scope and is not read tonight in any case."""
+        covered = self._covered.get((stream.name, scope), ())
+        if not covered:
+            return []
+        night = nightly_window(covered[-1].end, covered[0].start, self._now, stream.pace)
+        end = min(night.start, self._period.end) if night else self._period.end
+        start = stream.pace.shortest.floor(self._period.start)
+        return within(covered, Window(start, end)) if start < end else []
+
+    def _take(
+        self,
+        ahead: ReadAhead[tuple[Reading, int]],
+        jobs: Iterable[tuple[_Step, Job[tuple[Reading, int]]]],
+    ) -> None:
+        for step, job in jobs:
+            while not ahead.wait(job, WAIT):
+                pass
+            ahead.release(job)
+            reading, requests = job.outcome.result()
+            self.done.requests += requests
+            self.done.reads.append((step.stream.name, step.scope, step.window))
+            self._compare(step, reading)
+
+    def _compare(self, step: _Step, reading: Reading) -> None:
+        """Doubt each stretch whose totals are not the stored ones."""
+        table, grid = step.stream.table, step.stream.pace.shortest
+        fresh = pa.concat_tables(reading.tables).select(list(_columns(table)))
+        if table.at not in fresh.column_names:
+            # Its rows are of a window as a whole.
+            start = pa.repeat(pa.scalar(step.window.start, UTC_MICROS), fresh.num_rows)
+            fresh = fresh.append_column(table.at, start)
+        values = {
+            **{"source": self._settings.name, "scope": step.scope},
+            **{"start": step.window.start, "end": step.window.end},
+        }
+        with self._opened() as connection:
+            connection.register("fresh", fresh)
+            found = connection.execute(_comparison(self._dataset, step), values).fetchall()
+        changed: list[Window] = []
+        for instant, ours, vendors in found:
+            start = grid.floor(pendulum.from_timestamp(instant / 1_000_000))
+            window = Window(start, grid.after(start))
+            if vendors < ours:
+                fewer = Finding(step.stream.name, step.scope, window, FEWER, ours, vendors)
+                self.done.findings.append(fewer)
+            else:
+                changed.append(window)
+        for window in merged(changed):
+            self._doubt((step.stream.name, *step.audit.checks), step.scope, window, CHANGED)
+
+    def _look_at_known_differences(
+        self, connection: duckdb.DuckDBPyConnection, streams: Sequence[Stream]
+    ) -> None:
+        names = {stream.name for stream in streams}
+        for detail, control, day in self._differing(connection):
+            start = pendulum.datetime(
+                day.year, day.month, day.day, tz=self._warehouse.reporting_timezone
+            )
+            window = Window(start.in_timezone("UTC"), start.add(days=1).in_timezone("UTC"))
+            self._doubt({detail, control} & names, None, window, DIFFERS)
+
+    def _differing(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, date]]:
+        zone = self._warehouse.reporting_timezone
+        audits = NO_AUDITS
+        try:
+            if not self._thorough and self._warehouse.published_path.exists():
+                path = str(self._warehouse.published_path).replace("'", "''")
+                connection.execute(f"attach '{path}' as published_before (read_only)")
+                if _has_audits(connection):
+                    audits = "published_before.main.audits"
+            found = connection.execute(
+                DIFFERING.format(audits=audits),
+                {
+                    "source": self._settings.name,
+                    "first": self._period.start.in_timezone(zone).date(),
+                    "last": self._period.end.in_timezone(zone).date(),
+                },
+            ).fetchall()
+        except duckdb.CatalogException:
+            # No models were built yet.
+            return []
+        finally:
+            connection.execute("detach database if exists published_before")
+        return found
+
+    def _doubt(
+        self, streams: Iterable[str], scope: str | None, window: Window, reason: str
+    ) -> None:
+        for name in streams:
+            scopes = [known for stream, known in self._covered if stream == name]
+            # The total of a scope that the stream is not read by counts rows of all of them.
+            for one in [scope] if scope in scopes and scope is not None else scopes:
+                for piece in within(self._covered[name, one], window):
+                    self.done.findings.append(Finding(name, one, piece, reason))
+
+    def _write(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write down what was read and found, for the next publishing to tell what came of it."""
+        create_tables(connection)
+        run, now = (self._run_id, self._settings.name), pendulum.now("UTC")
+        for stream, scope, window in self.done.reads:
+            row = [*run, stream, scope, window.start, window.end, now]
+            connection.execute(
+                "insert into transform_state.audit_reads values (?, ?, ?, ?, ?, ?, ?)", row
+            )
+        for one in self.done.findings:
+            row = [*run, one.stream, one.scope, one.window.start, one.window.end, one.reason]
+            connection.execute(
+                "insert into transform_state.audit_findings values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [*row, one.ours, one.vendors, now],
+            )
+        connection.execute(
+            "insert into transform_state.audit_requests values (?, ?, ?, ?)",
+            [*run, self.done.requests, now],
+        )
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables in which audits are written down, where they are not there yet."""
+    connection.execute(TABLES)
+
+
+def _reading(step: _Step) -> Callable[[PageThreads], tuple[Reading, int]]:
+    def read(threads: PageThreads) -> tuple[Reading, int]:
+        with counting(Traffic()) as traffic:
+            pull = ThreadPull(threads, lambda *_: None, None)
+            reading = step.audit.read(step.scope, step.window, pull)
+        return reading, traffic.requests
+
+    return read
+
+
+def _columns(table: Table) -> dict[str, str]:
+    """Return the columns by which totals are compared, and what of each."""
+    texts = table.contract.json_columns()
+    columns: dict[str, str] = {}
+    for column in table.contract.schema():
+        if pa.types.is_decimal(column.type) or pa.types.is_floating(column.type):
+            columns[column.name] = f'round("{column.name}", {DECIMALS})'
+        elif column.name != "unknown_fields":
+            is_json = column.name in texts
+            columns[column.name] = (
+                f'cast("{column.name}" as varchar)' if is_json else f'"{column.name}"'
+            )
+    return columns
+
+
+def _comparison(dataset: str, step: _Step) -> str:
+    """Return a query of the instants whose rows are not the same, and the calls of both sides."""
+    table = step.stream.table
+    columns = {table.at: f'"{table.at}"', **_columns(table)}
+    compared = ", ".join(f'{value} as "{name}"' for name, value in columns.items())
+    is_within = f'"{table.at}" >= $start and "{table.at}" < $end'
+    return f"""
+        with ours as (
+            select {compared} from "{dataset}"."{table.name}"
+            where source_name = $source and scope = $scope and {is_within} and ({step.audit.where})
+        ),
+
+        vendors as (select {compared} from fresh where {is_within}),
+
+        changed as (
+            select distinct "{table.at}" as instant
+            from ((from ours except all from vendors) union all (from vendors except all from ours))
+        ),
+
+        counted as (
+            select "{table.at}" as instant, {step.audit.calls} as ours, 0 as vendors from ours
+            union all
+            select "{table.at}" as instant, 0 as ours, {step.audit.calls} as vendors from vendors
+        )
+
+        select
+            epoch_us(instant), cast(coalesce(sum(ours), 0) as hugeint),
+            cast(coalesce(sum(vendors), 0) as hugeint)
+        from counted inner join changed using (instant)
+        group by instant
+        order by instant
+    """  # noqa: S608 - our own names
+
+
+def _has_audits(connection: duckdb.DuckDBPyConnection) -> bool:
+    found: list[Any] = connection.execute(
+        "select 1 from duckdb_tables() where database_name = 'published_before' "
+        "and schema_name = 'main' and table_name = 'audits'"
+    ).fetchall()
+    return bool(found)

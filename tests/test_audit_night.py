@@ -1,0 +1,110 @@
+"""Whole nights with an audit: a day that heals, a lie that stays, and what is said of both."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+
+from pipelines.simulator import Personality, Simulator, World
+from tests.test_cli import Shell
+
+HOUR_US = 3_600_000_000
+
+
+class Nights(NamedTuple):
+    """What the second and third of three nights said.
+
+    Before the second one, five calls turn up that were made three days ago, and one is lost the day
+    after: the gateway counts it, and has it in its log no more.
+    """
+
+    shell: Shell
+    second: str
+    third: str
+    asked: list[str]
+    code: int
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        path = str(self.shell.folder / "data/llm_usage.duckdb")
+        with duckdb.connect(path, read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+
+def noon(proxy: Personality, days_ago: int) -> int:
+    midnight = int(proxy.world.now()) // 86_400 * 86_400
+    return (midnight - days_ago * 86_400 + 43_200) * 1_000_000
+
+
+def add(proxy: Personality, days_ago: int, number: int) -> int:
+    at = noon(proxy, days_ago) + number
+    usage = {"input_tokens": 1000, "total_tokens": 1000}
+    return int(proxy.data.add(created_at=at, inserted_at=at + HOUR_US, usage=usage))
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+    shell = Shell(tmp_path_factory.mktemp("audits") / "project")
+    with Simulator(World(days=5, rows_per_day=100), ["aiproxy"]) as simulator:
+        proxy = simulator["aiproxy"]
+        shell.set(
+            SOURCES__AIPROXY__BASE_URL=proxy.settings["base_url"],
+            SOURCES__AIPROXY__ADMIN_KEY=proxy.settings["admin_key"],
+            SOURCES__AIPROXY__START="P5D",
+            SOURCES__AIPROXY__REQUESTS_PER_SECOND="100",
+        )
+        first = shell("nightly")
+        assert first.returncode == 0, first.stderr
+        for number in range(5):
+            add(proxy, 3, number)
+        proxy.data.delete(add(proxy, 2, 0))
+        second = shell("nightly")
+        assert second.returncode == 0, second.stderr
+        proxy.world.requests.clear()
+        shell.set(WAREHOUSE__FAIL_ON_DIFFERENCES="true")
+        third = shell("nightly")
+        asked = [request.path for request in proxy.world.requests]
+        yield Nights(shell, second.stdout, third.stdout, asked, third.returncode)
+
+
+def line_of(said: str) -> str:
+    (line,) = [line for line in said.splitlines() if line.startswith("audit: ")]
+    return line
+
+
+def test_a_day_that_grew_long_ago_is_healed_the_next_night(nights: Nights) -> None:
+    assert "; 1 day healed (+5 calls, +" in line_of(nights.second)
+    healed = nights.ask(
+        "select measure, ours_after - ours_before, vendors = ours_after from audits "
+        "where verdict = 'healed' and measure in ('calls', 'input_tokens') order by 1"
+    )
+    assert healed == [("calls", 5, True), ("input_tokens", 5000, True)]
+
+
+def test_its_restatement_says_why(nights: Nights) -> None:
+    found = nights.ask("select cause, difference from restatements where measure = 'calls'")
+    assert found == [("audit", 5)]
+
+
+def test_what_stays_lost_is_said_each_night_and_looked_into_once(nights: Nights) -> None:
+    assert line_of(nights.second).endswith(", 1 differ")
+    assert line_of(nights.third).endswith("; 0 days healed, 1 differ")
+    found = nights.ask(
+        "select vendors - ours_after from audits "
+        "where verdict = 'still_differs' and measure = 'calls'"
+    )
+    assert found == [(1,)]
+    logs = [path for path in nights.asked if path.endswith("/logs/search")]
+    assert len(logs) <= 2, "nothing but the look-back is read"
+
+
+def test_a_setting_makes_it_an_exit_code(nights: Nights) -> None:
+    assert nights.code == 1
+    assert "of the vendors, read again and still not met" in nights.shell("status").stdout
+
+
+def test_runs_say_how_many_days_and_requests(nights: Nights) -> None:
+    ((days, requests, healed, differing), _) = nights.ask(
+        "select days, requests, healed_days, differing_days from audit_runs order by recorded_at"
+    )
+    assert (healed, differing, 4 <= days <= 6, 1 <= requests <= 3) == (1, 1, True, True)
