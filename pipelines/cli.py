@@ -22,9 +22,9 @@ from pipelines import report
 from pipelines import transform as models
 from pipelines.audit import THOROUGH
 from pipelines.connectors import configured_sources, connectors
-from pipelines.demo import demo_settings, mark_demo
+from pipelines.demo import mark_demo, simulated_vendors
 from pipelines.errors import RunError, UsageError
-from pipelines.nightly import run_night
+from pipelines.nightly import Night, run_night
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
 from pipelines.rates import read_rates, store_rates
@@ -249,8 +249,13 @@ def demo() -> None:
     with _told():
         warehouse = load_warehouse()
         mark_demo(warehouse)
-        with demo_settings(warehouse):
-            _night(None, None, None)
+        with simulated_vendors(warehouse) as vendors:
+            *earlier, tonight = vendors.nights
+            for night in earlier:
+                done = _run(None, night)
+                report.earlier_night(console, night, done)
+                vendors.deliver()
+            _night(None, tonight, None)
 
 
 @contextmanager
@@ -272,13 +277,22 @@ def _night(
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> None:
     warehouse = load_warehouse()
+    night = _run(source, now, period, audited)
+    report.night(console, warehouse, night)
+    is_refused = warehouse.fail_on_differences and report.still_differing(warehouse)
+    if not night.ok or is_refused:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run(
+    source: list[str] | None,
+    now: pendulum.DateTime | None,
+    period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
+    audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
+) -> Night:
     sources = configured_sources(source or ())
     present = pendulum.now("UTC")
     if now and now > present:
         raise UsageError(f"--until {now} lies in the future")
     with watching(errors) as watcher:
-        night = run_night(sources, warehouse, watcher, now or present, period, audited)
-    report.night(console, warehouse, night)
-    is_refused = warehouse.fail_on_differences and report.still_differing(warehouse)
-    if not night.ok or is_refused:
-        raise typer.Exit(EXIT_FAILED)
+        return run_night(sources, load_warehouse(), watcher, now or present, period, audited)

@@ -1,4 +1,9 @@
-"""The demo: the real night, against simulated vendors in a process of their own."""
+"""The demo: real nights, against simulated vendors in a process of their own.
+
+The first time there are two nights, the first of them as of two days ago. Between the two a vendor
+delivers calls that it should have had in its log the night before, so that the second one has a day
+to heal.
+"""
 
 import json
 import os
@@ -6,19 +11,56 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import pendulum
+from pendulum import DateTime
 
 from pipelines.errors import RunError, UsageError
 from pipelines.settings import WarehouseSettings, demo_mark
 
 DAYS = 14
 
+AWAY = 2
+"""How many days lie between the two nights of a first demo."""
+
 LIAR = "tencent_lke"
 """The vendor whose own totals are wrong in the demo, on purpose: one red line of reconciliation."""
 
-SETTINGS = {"start": f"P{DAYS}D", "concurrency": 4}
+LATE = "aiproxy"
+"""The vendor that logs some calls 26 hours late in the demo, on purpose."""
+
+SETTINGS = {"start": f"P{DAYS - AWAY}D", "concurrency": 4}
 """What the demo sets for every source: more threads would only wait for each other on loopback."""
+
+
+@dataclass
+class Demo:
+    """The simulated vendors, as the settings now reach them.
+
+    Attributes:
+        nights: the instants that its nights take for the present.
+        deliver: lets the vendor that is late log what it has kept back.
+    """
+
+    nights: tuple[DateTime, ...]
+    process: subprocess.Popen[str]
+
+    def deliver(self) -> None:
+        """Have the vendor that is late log what it has kept back.
+
+        Raises:
+            RunError: the simulator has ended.
+        """
+        assert self.process.stdin is not None  # noqa: S101 - asked for when it was started
+        assert self.process.stdout is not None  # noqa: S101
+        try:
+            print("deliver", file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            raise RunError("the simulator has ended; run the demo again") from None
+        self.process.stdout.readline()
 
 
 def mark_demo(warehouse: WarehouseSettings) -> None:
@@ -39,7 +81,7 @@ def mark_demo(warehouse: WarehouseSettings) -> None:
 
 
 @contextmanager
-def demo_settings(warehouse: WarehouseSettings) -> Iterator[None]:
+def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
     """Start the simulator, and set the environment so that every source reaches it.
 
     Its vendors keep the addresses that they had in this warehouse's first demo: a vendor at
@@ -48,12 +90,13 @@ def demo_settings(warehouse: WarehouseSettings) -> Iterator[None]:
     Raises:
         RunError: the simulator did not start.
     """
+    now = pendulum.now("UTC")
     mark = demo_mark(warehouse)
-    ports = mark.read_text()
-    command = [sys.executable, "-m", "pipelines.simulator", "--days", str(DAYS), "--lie", LIAR]
-    command += ["--ports", ports]
+    before = json.loads(mark.read_text())
+    first = before.get("first_night", now.subtract(days=AWAY).int_timestamp)
+    ports = json.dumps(before.get("ports", {}))
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        _command(ports, first, now), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         assert process.stdin is not None  # noqa: S101
@@ -64,20 +107,39 @@ def demo_settings(warehouse: WarehouseSettings) -> Iterator[None]:
                 "`make clean` and run it again"
             )
         settings = json.loads(line)
-        mark.write_text(json.dumps({name: _port(own) for name, own in settings.items()}))
-        variables = _variables(settings)
-        before = {name: os.environ.get(name) for name in variables}
-        os.environ.update(variables)
-        try:
-            yield
-        finally:
-            # It ends with its standard input.
-            process.stdin.close()
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        known = {name: _port(own) for name, own in settings.items()}
+        is_first = not warehouse.published_path.exists()
+        nights = (pendulum.from_timestamp(first), now) if is_first else (now,)
+        mark.write_text(json.dumps({"ports": known, "first_night": first}))
+        with _environment(_variables(settings)):
+            demo = Demo(nights, process)
+            if not is_first:
+                demo.deliver()
+            yield demo
+        # It ends with its standard input.
+        process.stdin.close()
+
+
+def _command(ports: str, first: int, now: DateTime) -> list[str]:
+    # Whatever was loaded in the first demo is history of the vendors in each later one.
+    days = DAYS + (now - pendulum.from_timestamp(first)).in_days() + 1
+    options = {"days": days, "lie": LIAR, "late": LATE, "about": first, "ports": ports}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "pipelines.simulator", *arguments]
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _port(settings: dict[str, Any]) -> int | None:

@@ -11,7 +11,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.demo import LIAR
+from pipelines.demo import LATE, LIAR
 from pipelines.errors import RunError, UsageError
 from pipelines.history import go_back
 from pipelines.holding import Held
@@ -148,6 +148,18 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     _verdict(console, warehouse, done)
 
 
+def earlier_night(console: Console, now: datetime, done: Night) -> None:
+    """Say in a line what a night before the one that is told in full has loaded."""
+    rows = sum(tally.rows for load in done.loads for tally in load.streams.values())
+    failed = "".join(f"; failed: {load.error}" for load in done.loads if load.error)
+    console.print(
+        f"the night of {now:%Y-%m-%d}: {rows:,} rows of {_counted(len(done.loads), 'source')} "
+        f"loaded and {'published' if done.published else 'NOT published'}{failed}",
+        markup=False,
+        highlight=False,
+    )
+
+
 def _verdict(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     """Say in the last line whether the night is complete, through which day, and what is not."""
     found: list[str] = []
@@ -279,9 +291,14 @@ def audit(console: Console, warehouse: WarehouseSettings) -> None:
     console.print(
         f"audit: {_counted(int(days), 'day')} of {_counted(sources, 'source')} in "
         f"{_counted(int(requests), 'request')}; {_counted(int(healed), 'day')} healed{brought}, "
-        f"[{colour}]{differing:,} differ[/]",
+        f"[{colour}]{_counted(int(differing), 'day')} still differing[/]",
         highlight=False,
     )
+    if healed and demo_mark(warehouse).exists():
+        console.print(
+            f"  [green]healed[/] {LATE}: the simulator logged five calls 26 hours late, on purpose",
+            highlight=False,
+        )
 
 
 def still_differing(warehouse: WarehouseSettings) -> int:

@@ -38,8 +38,8 @@ def noon(proxy: Personality, days_ago: int) -> int:
 
 def add(proxy: Personality, days_ago: int, number: int) -> int:
     at = noon(proxy, days_ago) + number
-    usage = {"input_tokens": 1000, "total_tokens": 1000}
-    return int(proxy.data.add(created_at=at, inserted_at=at + HOUR_US, usage=usage))
+    used = {"usage": {"input_tokens": 1000, "total_tokens": 1000}, "price": {"input_price": 0.0025}}
+    return int(proxy.data.add(created_at=at, inserted_at=at + HOUR_US, **used))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def line_of(said: str) -> str:
 
 
 def test_a_day_that_grew_long_ago_is_healed_the_next_night(nights: Nights) -> None:
-    assert "; 1 day healed (+5 calls, +" in line_of(nights.second)
+    assert "; 1 day healed (+5 calls, +0.0125 USD)" in line_of(nights.second)
     healed = nights.ask(
         "select measure, ours_after - ours_before, vendors = ours_after from audits "
         "where verdict = 'healed' and measure in ('calls', 'input_tokens') order by 1"
@@ -87,8 +87,8 @@ def test_its_restatement_says_why(nights: Nights) -> None:
 
 
 def test_what_stays_lost_is_said_each_night_and_looked_into_once(nights: Nights) -> None:
-    assert line_of(nights.second).endswith(", 1 differ")
-    assert line_of(nights.third).endswith("; 0 days healed, 1 differ")
+    assert line_of(nights.second).endswith(", 1 day still differing")
+    assert line_of(nights.third).endswith("; 0 days healed, 1 day still differing")
     found = nights.ask(
         "select vendors - ours_after from audits "
         "where verdict = 'still_differs' and measure = 'calls'"

@@ -13,7 +13,7 @@ from pipelines import report
 from pipelines.demo import LIAR
 from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse
 from pipelines.simulator import Simulator
-from pipelines.simulator.__main__ import lie as demo_lie
+from pipelines.simulator.tencent_lke import lie_for_demo
 from tests.loads import NOW, Project, frozen
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
@@ -113,7 +113,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def lie(vendors: Simulator) -> None:
-    demo_lie(LIAR, vendors[LIAR].data)
+    lie_for_demo(vendors[LIAR].data, int(NOW.subtract(days=1).timestamp()))
     vendors["aiproxy"].data.lie(dashboard_off=11, total_off=2)
     vendors["alibaba_model_router"].data.lies.tokens_off = 13
     vendors["alibaba_model_router"].data.lies.amount_off = Decimal("0.5")

@@ -1,7 +1,8 @@
 """`python -m pipelines.simulator`: serve every personality until standard input closes.
 
-Prints one line of JSON, the settings that reach each vendor, then waits. Ending with standard input
-means that no server outlives the command that started it, however that command ended.
+Prints one line of JSON, the settings that reach each vendor, then waits. At a line on standard input
+it delivers what it has kept back. Ending with standard input means that no server outlives the
+command that started it, however that command ended.
 """
 
 import argparse
@@ -23,7 +24,13 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds added to each response")
     parser.add_argument("--name", action="append", help="a personality to serve; all by default")
     parser.add_argument(
-        "--lie", action="append", default=[], help="a personality that lies once, see lie_for_demo"
+        "--lie", metavar="NAME", help="a personality that lies once, see its lie_for_demo"
+    )
+    parser.add_argument(
+        "--late", metavar="NAME", help="one that keeps calls back, see its deliver_for_demo"
+    )
+    parser.add_argument(
+        "--about", type=int, metavar="SECONDS", help="the Unix instant before which it does so"
     )
     parser.add_argument(
         "--ports", type=json.loads, default={}, help='as JSON: {"aiproxy": 4000}; others are free'
@@ -33,15 +40,17 @@ def main() -> None:
         seed=args.seed, days=args.days, rows_per_day=args.rows_per_day, latency=args.latency
     )
     with Simulator(world, args.name, args.ports) as simulator:
-        for name in args.lie:
-            lie(name, simulator[name].data)
+        if args.lie:
+            act(args.lie, "lie_for_demo", simulator[args.lie].data, args.about)
         print(json.dumps(simulator.settings()), flush=True)
-        sys.stdin.read()
+        for _ in sys.stdin:
+            act(args.late, "deliver_for_demo", simulator[args.late].data, args.about)
+            print(json.dumps("delivered"), flush=True)
 
 
-def lie(name: str, data: Any) -> None:
-    """Have a personality tell the lie that its module keeps for the demo, `lie_for_demo`."""
-    importlib.import_module(f"pipelines.simulator.{name}").lie_for_demo(data)
+def act(name: str, what: str, data: Any, about: int) -> None:
+    """Have a personality do what its module keeps for the demo."""
+    getattr(importlib.import_module(f"pipelines.simulator.{name}"), what)(data, about)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from pipelines.simulator.aiproxy.traffic import PRIVATE_TEXT
 from pipelines.simulator.server import Personality
 from pipelines.simulator.world import World
 
-__all__ = ["ADMIN_KEY", "PRIVATE_TEXT", "Books", "Lies", "create"]
+__all__ = ["ADMIN_KEY", "PRIVATE_TEXT", "Books", "Lies", "create", "deliver_for_demo"]
+
+HOUR = 3600
+LATE = 26 * HOUR
 
 
 def create(world: World) -> Personality:
@@ -23,3 +26,17 @@ def create(world: World) -> Personality:
         "requests_per_second": 500,
     }
     return Personality(build_app(books), world, settings, books)
+
+
+def deliver_for_demo(books: Books, about: int) -> None:
+    """Log five calls of the day before an instant, as if they had come in 26 hours late."""
+    ended = about - LATE + HOUR
+    for number in range(5):
+        books.add(
+            id=about + number,
+            created_at=(ended + number) * 1_000_000,
+            inserted_at=(ended + number + LATE) * 1_000_000,
+            usage={"input_tokens": 1400, "output_tokens": 140, "total_tokens": 1540},
+            price={"input_price": 0.0025, "output_price": 0.01},
+            group="example-team",
+        )

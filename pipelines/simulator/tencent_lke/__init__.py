@@ -42,7 +42,6 @@ def create(world: World) -> Personality:
     return Personality(create_app(books), world, settings, books)
 
 
-def lie_for_demo(books: Books) -> None:
-    """Count seven calls too many in the total of one model on one day of the recent past."""
-    two_days_ago = int(books.world.now()) - 2 * 86_400
-    books.lie(usage_calls=7, usage_model="cs-normal-70b", usage_at=two_days_ago)
+def lie_for_demo(books: Books, about: int) -> None:
+    """Count seven calls too many in the total of one model on the day before an instant."""
+    books.lie(usage_calls=7, usage_model="cs-normal-70b", usage_at=about - 86_400)
