@@ -1,7 +1,9 @@
 """Whole nights with an audit: a day that heals, a lie that stays, and what is said of both."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import duckdb
 import pytest
@@ -23,6 +25,7 @@ class Nights(NamedTuple):
     second: str
     third: str
     asked: list[str]
+    lost_at: int
     code: int
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
@@ -63,8 +66,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         proxy.world.requests.clear()
         shell.set(WAREHOUSE__FAIL_ON_DIFFERENCES="true")
         third = shell("nightly")
-        asked = [request.path for request in proxy.world.requests]
-        yield Nights(shell, second.stdout, third.stdout, asked, third.returncode)
+        asked = [one.query for one in proxy.world.requests if one.path.endswith("/logs/search")]
+        lost_at = noon(proxy, 2)
+        yield Nights(shell, second.stdout, third.stdout, asked, lost_at, third.returncode)
 
 
 def line_of(said: str) -> str:
@@ -79,6 +83,10 @@ def test_a_day_that_grew_long_ago_is_healed_the_next_night(nights: Nights) -> No
         "where verdict = 'healed' and measure in ('calls', 'input_tokens') order by 1"
     )
     assert healed == [("calls", 5, True), ("input_tokens", 5000, True)]
+    cost = (
+        "select ours_after - ours_before from audits where verdict = 'healed' and measure = 'cost'"
+    )
+    assert nights.ask(cost) == [(Decimal("0.0125"),)]
 
 
 def test_its_restatement_says_why(nights: Nights) -> None:
@@ -94,8 +102,11 @@ def test_what_stays_lost_is_said_each_night_and_looked_into_once(nights: Nights)
         "where verdict = 'still_differs' and measure = 'calls'"
     )
     assert found == [(1,)]
-    logs = [path for path in nights.asked if path.endswith("/logs/search")]
-    assert len(logs) <= 2, "nothing but the look-back is read"
+    asked = [parse_qs(query) for query in nights.asked]
+    lost_at = nights.lost_at // 1000
+    windows = [(int(one["start_timestamp"][0]), int(one["end_timestamp"][0])) for one in asked]
+    assert windows
+    assert not [one for one in windows if one[0] <= lost_at <= one[1]], "it is not read again"
 
 
 def test_a_setting_makes_it_an_exit_code(nights: Nights) -> None:

@@ -101,8 +101,8 @@ def test_the_types_of_business_sum_to_the_total(night: Both) -> None:
         f"""select sub_biz_type is null, count(*), sum(api_call_stats), sum(total_token_usage)
         from {USAGE} where asked_model is not null group by 1 order by 1"""
     )
-    assert split[0][1:] == (32, *split[1][2:])
-    assert split[1][1] == 4
+    assert split[0][2:] == split[1][2:]
+    assert split[1][1] == 4 < split[0][1]
 
 
 def test_windows_neither_overlap_nor_leave_a_second_out(night: Both) -> None:

@@ -123,8 +123,17 @@ def test_a_total_that_the_vendor_leaves_out_is_not_zero(lke: Personality) -> Non
     lke.data.add(at=INSIDE)
     lke.data.lie(absent=("SearchUsage",))
     (usage,) = read(reader(lke), "token_usage").tables
-    assert usage["search_usage"].to_pylist() == [None] * 10
-    assert usage["api_call_stats"].to_pylist()[:3] == [1, 1, 1]
+    assert usage["search_usage"].to_pylist() == [None] * 3
+    assert usage["api_call_stats"].to_pylist() == [1, 1, 1]
+
+
+def test_types_are_asked_for_until_they_make_up_the_total(lke: Personality) -> None:
+    lke.data.add(at=INSIDE)
+    lke.data.add(at=INSIDE, kind="rewrite")
+    (usage,) = read(reader(lke), "token_usage").tables
+    kinds = ["KnowledgeQA", "KnowledgeSummary", "Rewrite"]
+    assert usage["sub_biz_type"].to_pylist() == [None, None, *kinds]
+    assert usage["api_call_stats"].to_pylist() == [2, 2, 1, 0, 1]
 
 
 def test_totals_are_of_days_with_23_24_and_25_hours(lke: Personality) -> None:

@@ -1,8 +1,8 @@
 """`python -m pipelines.simulator`: serve every personality until standard input closes.
 
-Prints one line of JSON, the settings that reach each vendor, then waits. At a line on standard input
-it delivers what it has kept back. Ending with standard input means that no server outlives the
-command that started it, however that command ended.
+Prints one line of JSON, the settings that reach each vendor, then waits. At a line on standard
+input it delivers what it has kept back. Ending with standard input means that no server outlives
+the command that started it, however that command ended.
 """
 
 import argparse

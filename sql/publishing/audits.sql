@@ -31,7 +31,7 @@ sums as (
         usage_date,
         model,
         'calls' as measure,
-        sum(calls) as value
+        cast(sum(calls) as decimal(38, 12)) as value
     from published.main.daily_tokens
     group by
         source_name,
@@ -43,7 +43,7 @@ sums as (
         usage_date,
         model,
         'input_tokens' as measure,
-        sum(input_tokens) as value
+        cast(sum(input_tokens) as decimal(38, 12)) as value
     from published.main.daily_tokens
     group by
         source_name,
@@ -55,7 +55,7 @@ sums as (
         usage_date,
         model,
         'output_tokens' as measure,
-        sum(output_tokens) as value
+        cast(sum(output_tokens) as decimal(38, 12)) as value
     from published.main.daily_tokens
     group by
         source_name,
@@ -69,7 +69,7 @@ sums_before as (
         usage_date,
         model,
         'calls' as measure,
-        sum(calls) as value
+        cast(sum(calls) as decimal(38, 12)) as value
     from earlier_daily_tokens
     group by
         source_name,
@@ -81,7 +81,7 @@ sums_before as (
         usage_date,
         model,
         'input_tokens' as measure,
-        sum(input_tokens) as value
+        cast(sum(input_tokens) as decimal(38, 12)) as value
     from earlier_daily_tokens
     group by
         source_name,
@@ -93,7 +93,7 @@ sums_before as (
         usage_date,
         model,
         'output_tokens' as measure,
-        sum(output_tokens) as value
+        cast(sum(output_tokens) as decimal(38, 12)) as value
     from earlier_daily_tokens
     group by
         source_name,
@@ -186,9 +186,9 @@ fewer_at_vendor as (
         ) as usage_date,
         null as model,
         'calls' as measure,
-        sum(findings.ours) as ours_before,
-        sum(findings.vendors) as vendors,
-        sum(findings.ours) as ours_after,
+        cast(sum(findings.ours) as decimal(38, 12)) as ours_before,
+        cast(sum(findings.vendors) as decimal(38, 12)) as vendors,
+        cast(sum(findings.ours) as decimal(38, 12)) as ours_after,
         'not_comparable' as verdict,
         max(findings.reason) as reason
     from transform_state.audit_findings as findings
@@ -239,9 +239,9 @@ final as (
         said.usage_date,
         said.model,
         said.measure,
-        cast(said.ours_before as decimal(38, 12)) as ours_before,
-        cast(said.vendors as decimal(38, 12)) as vendors,
-        cast(said.ours_after as decimal(38, 12)) as ours_after,
+        said.ours_before,
+        said.vendors,
+        said.ours_after,
         said.verdict,
         said.reason
     from said

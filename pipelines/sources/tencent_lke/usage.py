@@ -5,6 +5,7 @@ vendor has disabled StartTime and EndTime, and with them alone it would answer f
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
@@ -44,8 +45,8 @@ COUNTED = (
     "InternetSearchUsage",
 )
 
-
-_NOTHING = (b"null", b"0", b"0.0", b"-0")
+# What is wrong with a number is said by the contract, not by this arithmetic.
+ANY = Context(traps=[])
 
 Row = dict[str, bytes]
 """The members of an answer, each as it came."""
@@ -69,9 +70,9 @@ class TokenUsage:
     def read(self, models: Sequence[str], window: Window, pull: Pull) -> Reading:
         """Return for each model one row of everything, its `sub_biz_type` NULL, and one per type.
 
-        Where a model counted nothing at all, its one row says so for every type. One row more, its
-        `asked_model` NULL too, is the total of all models, those that nobody asked for included;
-        tokens that none of the models counted are said in a warning.
+        A type whose row is not there counted nothing: the others make up the total. One row more,
+        its `asked_model` NULL too, is the total of all models, those that nobody asked for
+        included; tokens that none of the models counted are said in a warning.
 
         Raises:
             SourceError: the vendor could not be read.
@@ -80,12 +81,10 @@ class TokenUsage:
         whole = self._ask(self._parameters(None, window))
         asked = [self._parameters(model, window) for model in models]
         totals = list(pull.map(self._ask, asked))
-        in_use = [one for one, total in zip(asked, totals, strict=True) if _counts_anything(total)]
-        parts = [(one, kind) for one in in_use for kind in SUB_BIZ_TYPES]
         rows = [whole, *totals]
-        for row in pull.map(lambda part: self._ask_kind(*part), parts):
-            rows.append(row)
-            pull.told(len(rows), 1 + len(models) + len(parts))
+        for done, kinds in enumerate(pull.map(self._kinds, zip(asked, totals, strict=True)), 1):
+            rows += kinds
+            pull.told(done, len(models))
         parsed = self._typed(rows)
         unexplained = _tokens(parsed.table.slice(0, 1)) - _tokens(
             parsed.table.slice(1, len(models))
@@ -119,10 +118,23 @@ class TokenUsage:
             f"vendor's console, and put it into [sources.{self._settings.name}] models"
         ]
 
+    def _kinds(self, asked_and_total: tuple[dict[str, Any], Row]) -> list[Row]:
+        """Return the rows of a model's types, asked for until they make up its total."""
+        asked, total = asked_and_total
+        left = _counts(total)
+        rows: list[Row] = []
+        for kind in SUB_BIZ_TYPES:
+            if not any(left.values()):
+                break
+            rows.append(self._ask_kind(asked, kind))
+            found = _counts(rows[-1])
+            left = {name: ANY.subtract(number, found[name]) for name, number in left.items()}
+        return rows
+
     def _ask_kind(self, asked: dict[str, Any], kind: str) -> Row:
         for spelling in SUB_BIZ_TYPES[kind]:
             answer = self._ask(asked | {"SubBizType": spelling})
-            if _counts_anything(answer):
+            if any(_counts(answer).values()):
                 break
         return answer | {"SubBizType": msgspec.json.encode(kind)}
 
@@ -146,5 +158,10 @@ def _tokens(totals: pa.Table) -> float:
     return pc.sum(totals["total_token_usage"], min_count=0).as_py() or 0.0
 
 
-def _counts_anything(answer: Row) -> bool:
-    return any(answer.get(name, b"null") not in _NOTHING for name in COUNTED)
+def _counts(answer: Row) -> dict[str, Decimal]:
+    """Return what an answer counts; what it leaves out as 0, what is no number as NaN."""
+    values = {name: answer.get(name, b"null") for name in COUNTED}
+    return {
+        name: Decimal(0) if value == b"null" else ANY.create_decimal(value.decode())
+        for name, value in values.items()
+    }
