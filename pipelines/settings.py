@@ -23,6 +23,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from pendulum import DateTime, Duration
 
+from pipelines.currencies import currency_code
 from pipelines.errors import UsageError
 from pipelines.http import Limits
 from pipelines.windows import SECONDS, Grid, Pace
@@ -32,6 +33,7 @@ T = TypeVar("T")
 POSITIVE = {"slice", "requests_per_second", "concurrency", "timeout", "attempts"}
 """Settings of which 0 would mean that nothing ever happens."""
 
+CURRENCIES = {"currency", "reporting_currency"}
 
 SIZE = r"([1-9][0-9]*(?:\.[0-9]+)?)\s*([KMGT])(i?)B"
 
@@ -203,11 +205,6 @@ def load_warehouse() -> WarehouseSettings:
             f"[warehouse] reporting_timezone: {found.reporting_timezone!r} is not an IANA time "
             "zone; write one like Asia/Shanghai or Europe/Berlin"
         ) from None
-    if not re.fullmatch("[A-Z]{3}", found.reporting_currency):
-        raise UsageError(
-            f"[warehouse] reporting_currency: {found.reporting_currency!r} is not an ISO 4217 "
-            "code; write one like USD or EUR"
-        )
     if not re.fullmatch(SIZE, found.memory_limit):
         raise UsageError(
             f"[warehouse] memory_limit: {found.memory_limit!r} is not a size; write one like 1GB "
@@ -343,8 +340,16 @@ def _load(
             continue
         try:
             values[one.name] = _coerce(raw, hints[one.name], one.name)
+            if one.name in CURRENCIES:
+                currency_code(values[one.name])
             if one.name in POSITIVE and not _amount(values[one.name]) > 0:
                 problems.append(f"[{section}] {one.name} must be more than 0, not {raw!r}")
+            elif one.name in POSITIVE and math.isinf(_amount(values[one.name])):
+                problems.append(f"[{section}] {one.name} must be a number, not {raw!r}")
+            if one.name == "start":
+                first_instant(values[one.name], "UTC", pendulum.now("UTC"))
+            if one.name == "slice" and _amount(values[one.name]) < 1:
+                problems.append(f"[{section}] slice must be a second or more, not {raw!r}")
         except (ValueError, TypeError, UsageError) as error:
             shown = "the value" if one.metadata["secret"] else repr(raw)
             problems.append(f"[{section}] {one.name}: {shown} cannot be read: {error}")

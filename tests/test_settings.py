@@ -75,6 +75,14 @@ def test_variables_of_the_shell_are_not_settings(
         ("slice", "PT0S", "more than 0"),
         ("attempts", "0", "more than 0"),
         ("concurrency", "many", "cannot be read"),
+        ("requests_per_second", "inf", "must be a number"),
+        ("slice", "PT0.5S", "a second or more"),
+        ("start", "yesterday", "is not an instant"),
+        ("start", "2026-02-30", "is not an instant"),
+        ("currency", "usd", "did you mean USD"),
+        ("currency", "RMB", "did you mean CNY"),
+        ("currency", "yuan", "did you mean CNY"),
+        ("currency", "tokens", "write one like USD"),
     ],
 )
 def test_an_unreadable_value_names_its_setting(
@@ -185,7 +193,7 @@ def test_reporting_currency_is_a_code(
     project: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setenv("WAREHOUSE__REPORTING_CURRENCY", code)
-    with pytest.raises(UsageError, match=r"\[warehouse\] reporting_currency: .* USD or EUR"):
+    with pytest.raises(UsageError, match=r"\[warehouse\] reporting_currency: .*ISO 4217"):
         load_warehouse()
 
 
