@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self, TypeVar
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from pendulum import Duration
 
 from pipelines.http import ApiClient
 from pipelines.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
@@ -232,6 +233,8 @@ class Stream:
         scopes: returns what the stream is read for, given the scopes read before; `("",)` where
             it is read as one. May ask the vendor.
         account_of: the account that a scope belongs to, for the ledger; None for all of them.
+        unsettled_for: how long after an unsettled stretch began it is still read again; None for
+            ever.
         missed: what is missed where the vendor refuses it, in words: names, or a control. The rest
             of the source is read all the same. Empty where the source is nothing without it.
     """
@@ -241,6 +244,7 @@ class Stream:
     read: Callable[[str, Window, Pull], Reading]
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
     account_of: Callable[[str], str | None] = lambda scope: scope or None
+    unsettled_for: Duration | None = None
     missed: str = ""
 
     @property

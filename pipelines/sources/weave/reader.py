@@ -2,10 +2,12 @@
 
 What the server does, and what follows here (trace server of the Python package `weave` 0.53.12):
 
-- A call belongs to the bucket in which it began, and its usage comes when it ends: the look-back
-  must be longer than the longest trace.
+- A call belongs to the bucket in which it began, and its usage comes when it ends: hours with calls
+  that still run are read again every night.
+- Usage does not tell of calls that still run, so that its stream asks for those itself, and first:
+  a call that ends between the two answers is in the usage, and its hour is read once more.
 - Usage and calls are counted by two queries of the server, each asked for only where its metrics
-  are listed: the two tables are two streams, and neither makes the server work for the other.
+  are listed: the two tables are two streams, and neither waits for the other.
 - A time-out of the server (60 seconds) and a full memory look like any other bad gateway. After
   the usual attempts the window is halved, and stays so for the rest of the run.
 """
@@ -16,11 +18,11 @@ from functools import partial
 
 import httpx
 import pendulum
-import pyarrow as pa
 from pendulum import Duration
 
 from pipelines.errors import UsageError
 from pipelines.http import ApiClient, VendorFaultError
+from pipelines.pages import Parsed
 from pipelines.settings import SourceSettings, setting
 from pipelines.sources.weave.request import (
     HOUR,
@@ -31,10 +33,14 @@ from pipelines.sources.weave.request import (
     granularity_for,
     stats_body,
 )
-from pipelines.sources.weave.response import TOO_MUCH, read_answer, weave_judge
-from pipelines.sources.weave.schema import CALLS, USAGE, Buckets
+from pipelines.sources.weave.response import TOO_MUCH, read_answer, running_hours, weave_judge
+from pipelines.sources.weave.schema import ALL_CALLS, CALLS, USAGE, Buckets
 from pipelines.streams import ApiReader, Pull, Reading, Stream
-from pipelines.windows import Grid, Window
+from pipelines.windows import Grid, Window, merged
+
+RUNNING_FOR = pendulum.duration(days=30)
+"""How long after a call began its end is waited for. Agents and batch jobs run for days; a call
+whose process was killed never ends, and without a limit its hour would be read every night."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class WeaveSettings(SourceSettings):
         None,
     )
     look_back: Duration = setting(
-        "how far before the watermark every nightly run reads again; longer than the longest trace",
+        "how far before the watermark every nightly run reads again, for calls sent late",
         pendulum.duration(days=1),
     )
     slice: Duration = setting(
@@ -98,42 +104,57 @@ class Weave(ApiReader):
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
         pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
         return [
-            Stream(buckets.table(), pace, partial(self._read, buckets), lambda _: self._projects)
+            Stream(
+                buckets.table(),
+                pace,
+                partial(self._read, buckets),
+                lambda _: self._projects,
+                unsettled_for=RUNNING_FOR,
+            )
             for buckets in (USAGE, CALLS)
         ]
 
     def _read(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
-        tables: list[pa.Table] = []
-        unknown: frozenset[str] = frozenset()
+        readings: list[Reading] = []
         total = bucket_count(window, self._granularity)
         done = 0
         while done < total:
             count = min(self._buckets_at_once[project_id], total - done)
             piece = self._piece(window, done, count)
             try:
-                answer = self._ask(buckets, project_id, piece)
+                readings.append(self._read_piece(buckets, project_id, piece))
             except VendorFaultError as error:
                 if error.status not in TOO_MUCH or count == 1:
                     raise
                 half = min(self._buckets_at_once[project_id], (count + 1) // 2)
                 self._buckets_at_once[project_id] = half
                 continue
-            parsed = read_answer(
-                self._settings, answer, buckets, piece, self._granularity, project_id
-            )
-            tables.append(parsed.table)
-            unknown |= parsed.unknown
             done += count
             pull.told(done, total)
-        return Reading(tables, unknown_fields=unknown)
+        return Reading(
+            [table for one in readings for table in one.tables],
+            unsettled=merged(hour for one in readings for hour in one.unsettled),
+            unknown_fields=frozenset().union(*(one.unknown_fields for one in readings)),
+        )
+
+    def _read_piece(self, buckets: Buckets, project_id: str, piece: Window) -> Reading:
+        """Read what the server answers at once."""
+        if buckets is USAGE:
+            running = running_hours(self._ask(ALL_CALLS, project_id, piece).table)
+            parsed = self._ask(USAGE, project_id, piece)
+        else:
+            parsed = self._ask(buckets, project_id, piece)
+            running = running_hours(parsed.table)
+        return Reading([parsed.table], unsettled=running, unknown_fields=parsed.unknown)
 
     def _piece(self, window: Window, first: int, count: int) -> Window:
         start = window.start.add(seconds=first * self._granularity)
         return Window(start, start.add(seconds=count * self._granularity))
 
-    def _ask(self, buckets: Buckets, project_id: str, window: Window) -> bytes:
+    def _ask(self, buckets: Buckets, project_id: str, window: Window) -> Parsed:
         body = stats_body(self._settings.name, project_id, window, self._granularity, buckets)
-        return self._client.post("/calls/stats", body).content
+        answer = self._client.post("/calls/stats", body).content
+        return read_answer(self._settings, answer, buckets, window, self._granularity, project_id)
 
 
 def _checked_granularity(settings: WeaveSettings, timezone: str) -> int:

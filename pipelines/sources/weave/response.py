@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,8 +22,9 @@ from pipelines.http import (
 from pipelines.pages import Parsed
 from pipelines.settings import SourceSettings
 from pipelines.sources.weave.schema import Buckets
-from pipelines.windows import Window
+from pipelines.windows import Grid, Window, merged
 
+HOURS = Grid(pendulum.duration(hours=1))
 ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})
 TOO_MUCH = frozenset({502, 504})
 """Statuses of a query that took too long or too much memory: a shorter window may do."""
@@ -58,6 +60,18 @@ def read_answer(
     table = table.append_column("bucket_end", pc.add(table["bucket_start"], length))
     table = table.filter(pc.greater(table["bucket_count"], 0))
     return Parsed(table, parsed.unknown | frozenset(envelope.keys() - ENVELOPE))
+
+
+def running_hours(table: pa.Table) -> list[Window]:
+    """Return the hours in which calls began that still run: those have no latency yet."""
+    is_running = pc.less(table["count_latency_ms"], table["sum_call_count"])
+    hours = {HOURS.floor(pendulum.instance(at)) for at in _instants(table.filter(is_running))}
+    return merged(Window(hour, HOURS.after(hour)) for hour in hours)
+
+
+def _instants(table: pa.Table) -> list[datetime]:
+    found: list[datetime] = table["bucket_start"].to_pylist()
+    return found
 
 
 def _check_grid(source: str, table: pa.Table, window: Window, granularity: int) -> None:

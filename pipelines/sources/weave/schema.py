@@ -73,6 +73,7 @@ class Buckets:
         dimensions: what a row is told apart by, beside its time.
         metrics: what is asked for.
         always: whether every bucket of the window comes, even where nothing was called.
+        roots_only: whether calls beneath a trace's root are left out.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Buckets:
     dimensions: Fields
     metrics: tuple[Metric, ...]
     always: bool
+    roots_only: bool = True
 
     def contract(self) -> Contract:
         """Return the shape of a row."""
@@ -125,4 +127,14 @@ CALLS = Buckets(
     ),
     always=True,
 )
+ALL_CALLS = Buckets(
+    name="call_buckets",
+    asked_as="call_metrics",
+    dimensions={},
+    metrics=(Metric("call_count"), Metric("latency_ms", ("count",))),
+    always=True,
+    roots_only=False,
+)
+"""What tells which hours hold calls that still run, whatever their place in a trace; no table."""
+
 TABLES = (USAGE.table(), CALLS.table())
