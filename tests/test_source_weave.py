@@ -140,6 +140,17 @@ def test_calls_errors_and_latency_come_by_bucket(weave: Personality, project: Pr
     ) == [("2026-11-20T08:00:00", 3, 1, 7000, 1000, 4000, 3, 2000.0, NOW.subtract(hours=3))]
 
 
+def test_weave_project_with_a_space(weave: Personality, project: Project) -> None:
+    """Reported as wandb/wandb#551 and #95; ultralytics/yolov5#10940 lists what W&B forbids."""
+    name = "e/Transformer-XL source code"
+    project.set(project_id=[name])
+    weave.data.add(used(9, 1), started_at=NOW.subtract(hours=5).timestamp(), project_id=name)
+    assert project.load().error is None
+    assert project.query("select scope, sum_input_tokens from raw_weave.usage_buckets") == [
+        (name, 9.0)
+    ]
+
+
 def spelled(body: dict[str, Any]) -> str:
     return json.dumps(body)
 

@@ -25,7 +25,9 @@ KNOWN_METRICS = {
 }
 AGGREGATIONS = frozenset({"sum", "avg", "min", "max", "count", "count_true", "count_false"})
 
-PROJECT_ID = re.compile(r"[^/\s]+/[^/\s]+")
+_NAME = r"[^/\\#?%:]*[^/\\#?%:\s][^/\\#?%:]*"
+PROJECT_ID = re.compile(f"{_NAME}/{_NAME}")
+"""`entity/project`. W&B forbids these six characters in a name and no others: a space is legal."""
 
 HOUR = 3600
 """Seconds. Windows end on whole hours, whatever their buckets: so that buckets of another length,
