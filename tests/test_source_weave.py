@@ -110,7 +110,7 @@ def test_each_local_day_holds_what_the_account_used(
 
 
 def test_the_whole_load_holds_every_call_once(weave: Personality, project: Project) -> None:
-    project.load()
+    assert project.load().warnings == {}
     start, end = NOW.subtract(days=3), NOW.subtract(hours=1)
     roots = [
         row
@@ -161,7 +161,7 @@ def test_requests_are_those_that_the_server_answers_in_full(
     project.set(start="P40D", slice="P90D")
     project.load()
     bodies = asked(weave)
-    # What is counted is that of roots; of the others only how many still run.
+    # What is counted is that of roots; all calls only tell what runs and what roots leave out.
     counted = [
         body for body in bodies if "total_cost" in spelled(body) or "error_count" in spelled(body)
     ]

@@ -4,8 +4,8 @@ What the server does, and what follows here (trace server of the Python package 
 
 - A call belongs to the bucket in which it began, and its usage comes when it ends: hours with calls
   that still run are read again every night.
-- Usage does not tell of calls that still run, so that its stream asks for those itself, and first:
-  a call that ends between the two answers is in the usage, and its hour is read once more.
+- Usage does not tell of calls that still run, nor of usage that is on no root, so that its stream
+  asks for all calls itself, and first.
 - Usage and calls are counted by two queries of the server, each asked for only where its metrics
   are listed: the two tables are two streams, and neither waits for the other.
 - A time-out of the server (60 seconds) and a full memory look like any other bad gateway. After
@@ -13,11 +13,11 @@ What the server does, and what follows here (trace server of the Python package 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import httpx
 import pendulum
+import pyarrow as pa
 from pendulum import Duration
 
 from pipelines.errors import UsageError
@@ -33,10 +33,17 @@ from pipelines.sources.weave.request import (
     granularity_for,
     stats_body,
 )
-from pipelines.sources.weave.response import TOO_MUCH, read_answer, running_hours, weave_judge
-from pipelines.sources.weave.schema import ALL_CALLS, CALLS, USAGE, Buckets
+from pipelines.sources.weave.response import (
+    TOO_MUCH,
+    read_answer,
+    running_buckets,
+    running_hours,
+    weave_judge,
+)
+from pipelines.sources.weave.schema import CALLS, OF_ALL_CALLS, OF_ROOTS, USAGE, Buckets
+from pipelines.sources.weave.unrooted import models_of, surely_missing, tokens_used, told
 from pipelines.streams import ApiReader, Pull, Reading, Stream
-from pipelines.windows import Grid, Window, merged
+from pipelines.windows import Grid, Window
 
 RUNNING_FOR = pendulum.duration(days=30)
 """How long after a call began its end is waited for. Agents and batch jobs run for days; a call
@@ -104,57 +111,88 @@ class Weave(ApiReader):
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
         pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
         return [
-            Stream(
-                buckets.table(),
-                pace,
-                partial(self._read, buckets),
-                lambda _: self._projects,
-                unsettled_for=RUNNING_FOR,
-            )
-            for buckets in (USAGE, CALLS)
+            Stream(buckets.table(), pace, read, lambda _: self._projects, unsettled_for=RUNNING_FOR)
+            for buckets, read in ((USAGE, self._read_usage), (CALLS, self._read_calls))
         ]
 
-    def _read(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
-        readings: list[Reading] = []
+    def _read_calls(self, project_id: str, window: Window, pull: Pull) -> Reading:
+        (calls,) = self._parsed((CALLS,), project_id, window, pull)
+        return replace(_reading(calls), unsettled=running_hours(_tables(calls)))
+
+    def _read_usage(self, project_id: str, window: Window, pull: Pull) -> Reading:
+        # First: what ends between two answers is in the later one, and is read once more.
+        running, of_all = self._parsed(OF_ALL_CALLS, project_id, window, pull)
+        (usage,) = self._parsed((USAGE,), project_id, window, pull)
+        return replace(
+            _reading(usage),
+            unsettled=running_hours(_tables(running)),
+            warnings=self._unrooted(project_id, window, of_all, usage, pull),
+        )
+
+    def _unrooted(
+        self,
+        project_id: str,
+        window: Window,
+        of_all: list[Parsed],
+        of_roots: list[Parsed],
+        pull: Pull,
+    ) -> list[str]:
+        """Say which tokens no root carries, also none that began before the window."""
+        used = tokens_used(_tables(of_all))
+        if models_of(used) <= models_of(tokens_used(_tables(of_roots))):
+            return []
+        around = Window(min(window.start, window.end - LONGEST), window.end)
+        running, usage = self._parsed(OF_ROOTS, project_id, around, pull)
+        missing = surely_missing(
+            used,
+            models_of(tokens_used(_tables(usage))),
+            running_buckets(_tables(running)),
+            self._settings.look_back,
+        )
+        return [told(project_id, missing)] if missing else []
+
+    def _parsed(
+        self, buckets: Sequence[Buckets], project_id: str, window: Window, pull: Pull
+    ) -> list[list[Parsed]]:
+        """Return what of `buckets` the server gives, each in as many pieces as it took."""
+        found: list[list[Parsed]] = [[] for _ in buckets]
         total = bucket_count(window, self._granularity)
         done = 0
         while done < total:
             count = min(self._buckets_at_once[project_id], total - done)
             piece = self._piece(window, done, count)
             try:
-                readings.append(self._read_piece(buckets, project_id, piece))
+                answer = self._ask(buckets, project_id, piece)
             except VendorFaultError as error:
                 if error.status not in TOO_MUCH or count == 1:
                     raise
                 half = min(self._buckets_at_once[project_id], (count + 1) // 2)
                 self._buckets_at_once[project_id] = half
                 continue
+            for one, parsed in zip(buckets, found, strict=True):
+                parsed.append(
+                    read_answer(self._settings, answer, one, piece, self._granularity, project_id)
+                )
             done += count
             pull.told(done, total)
-        return Reading(
-            [table for one in readings for table in one.tables],
-            unsettled=merged(hour for one in readings for hour in one.unsettled),
-            unknown_fields=frozenset().union(*(one.unknown_fields for one in readings)),
-        )
-
-    def _read_piece(self, buckets: Buckets, project_id: str, piece: Window) -> Reading:
-        """Read what the server answers at once."""
-        if buckets is USAGE:
-            running = running_hours(self._ask(ALL_CALLS, project_id, piece).table)
-            parsed = self._ask(USAGE, project_id, piece)
-        else:
-            parsed = self._ask(buckets, project_id, piece)
-            running = running_hours(parsed.table)
-        return Reading([parsed.table], unsettled=running, unknown_fields=parsed.unknown)
+        return found
 
     def _piece(self, window: Window, first: int, count: int) -> Window:
         start = window.start.add(seconds=first * self._granularity)
         return Window(start, start.add(seconds=count * self._granularity))
 
-    def _ask(self, buckets: Buckets, project_id: str, window: Window) -> Parsed:
-        body = stats_body(self._settings.name, project_id, window, self._granularity, buckets)
-        answer = self._client.post("/calls/stats", body).content
-        return read_answer(self._settings, answer, buckets, window, self._granularity, project_id)
+    def _ask(self, buckets: Sequence[Buckets], project_id: str, window: Window) -> bytes:
+        body = stats_body(self._settings.name, project_id, window, self._granularity, *buckets)
+        return self._client.post("/calls/stats", body).content
+
+
+def _tables(parts: Sequence[Parsed]) -> list[pa.Table]:
+    return [one.table for one in parts]
+
+
+def _reading(parts: Sequence[Parsed]) -> Reading:
+    unknown = frozenset[str]().union(*(one.unknown for one in parts))
+    return Reading(_tables(parts), unknown_fields=unknown)
 
 
 def _checked_granularity(settings: WeaveSettings, timezone: str) -> int:

@@ -1,5 +1,6 @@
 """What the trace server answers: errors in words for people, and the rows of a good answer."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,16 +63,19 @@ def read_answer(
     return Parsed(table, parsed.unknown | frozenset(envelope.keys() - ENVELOPE))
 
 
-def running_hours(table: pa.Table) -> list[Window]:
-    """Return the hours in which calls began that still run: those have no latency yet."""
-    is_running = pc.less(table["count_latency_ms"], table["sum_call_count"])
-    hours = {HOURS.floor(pendulum.instance(at)) for at in _instants(table.filter(is_running))}
-    return merged(Window(hour, HOURS.after(hour)) for hour in hours)
-
-
-def _instants(table: pa.Table) -> list[datetime]:
-    found: list[datetime] = table["bucket_start"].to_pylist()
+def running_buckets(tables: Sequence[pa.Table]) -> list[datetime]:
+    """Return the starts of buckets whose calls still run in part: those have no latency yet."""
+    found: list[datetime] = []
+    for table in tables:
+        is_running = pc.less(table["count_latency_ms"], table["sum_call_count"])
+        found += table.filter(is_running)["bucket_start"].to_pylist()
     return found
+
+
+def running_hours(tables: Sequence[pa.Table]) -> list[Window]:
+    """Return the hours in which calls began that still run."""
+    hours = {HOURS.floor(pendulum.instance(start)) for start in running_buckets(tables)}
+    return merged(Window(hour, HOURS.after(hour)) for hour in hours)
 
 
 def _check_grid(source: str, table: pa.Table, window: Window, granularity: int) -> None:

@@ -6,7 +6,7 @@ the request's body and the table's schema come from that list. Names and types a
 trace server's published source (Python package `weave`, trace_server/calls_query_builder).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -127,14 +127,25 @@ CALLS = Buckets(
     ),
     always=True,
 )
-ALL_CALLS = Buckets(
+WHO_RUNS = Buckets(
     name="call_buckets",
     asked_as="call_metrics",
     dimensions={},
     metrics=(Metric("call_count"), Metric("latency_ms", ("count",))),
     always=True,
-    roots_only=False,
 )
-"""What tells which hours hold calls that still run, whatever their place in a trace; no table."""
+"""What tells which hours hold calls that still run; no table."""
+
+WHAT_WAS_USED = Buckets(
+    name="usage_buckets",
+    asked_as="usage_metrics",
+    dimensions={"model": "text"},
+    metrics=tuple(Metric(f"{kind}_tokens") for kind in ("input", "output", "total")),
+    always=False,
+)
+"""What tells which models were used at all; no table."""
+
+OF_ROOTS = (WHO_RUNS, WHAT_WAS_USED)
+OF_ALL_CALLS = tuple(replace(one, roots_only=False) for one in OF_ROOTS)
 
 TABLES = (USAGE.table(), CALLS.table())
