@@ -113,8 +113,11 @@ USAGE = Buckets(
     asked_as="usage_metrics",
     dimensions={"model": "text"},
     # All four token sums belong to any cost: without them the server prices cached tokens at the
-    # full rate, or everything at 0.
-    metrics=tuple(Metric(name) for name in (*TOKENS, *COSTS)),
+    # full rate, or everything at 0. How many logged a total tells whether the total is one of all.
+    metrics=tuple(
+        Metric(name, ("sum", "count") if name == "total_tokens" else ("sum",))
+        for name in (*TOKENS, *COSTS)
+    ),
     always=False,
 )
 CALLS = Buckets(
