@@ -12,6 +12,7 @@ from tests.loads import NOW, frozen, vendor
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 NAME = "acme/odd"
+OWN_UNITS = {"yuan": ("CNY", "CNY"), "credits": ("credits", "credits"), "both": ("CNY", "USD")}
 CLAUDE = "claude-sonnet-4-5-20250929"
 
 
@@ -30,6 +31,11 @@ def fill(book: Book) -> None:
     add(book, 3, CLAUDE, input_tokens=10, output_tokens=1, cache_read_input_tokens=500)
     add(book, 4, CLAUDE, input_tokens=10, output_tokens=500, cache_read_input_tokens=500)
     add(book, 5, CLAUDE, input_tokens=510, output_tokens=1, cache_read_input_tokens=500)
+    for model, units in OWN_UNITS.items():
+        add(book, 3, model, input_tokens=100, output_tokens=0, total_tokens=100)
+        book.set_price(NAME, model, "2026-01-01", 0.02, 0.02, units)
+    # Statistics are priced at the newest price, whenever it was set.
+    book.set_price(NAME, "yuan", "2025-01-01", 0.01, 0.01, ("USD", "USD"))
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,32 @@ def test_a_negative_cost_is_none(story: Story) -> None:
         found = story.rows[hours, CLAUDE]
         assert (found["cost_reported"], found["currency"]) == (None, None)
     assert story.rows[5, CLAUDE]["cost_reported"] > 0
-    sent = {row_id.split(":", 2)[2]: (Decimal(value), why) for row_id, value, why in story.rejected}
+    sent = {
+        row_id.split(":", 2)[2]: (round(Decimal(value), 8), why)
+        for row_id, value, why in story.rejected
+        if CLAUDE in row_id
+    }
     # The whole of one hour; of the other only the input, which its output makes up for.
     assert sent == {
-        f"2026-11-20T08:00:00:{CLAUDE}": (pytest.approx(Decimal("-0.00147")), "negative"),
-        f"2026-11-20T09:00:00:{CLAUDE}": (pytest.approx(Decimal("-0.001305")), "negative"),
+        f"2026-11-20T08:00:00:{CLAUDE}": (Decimal("-0.00147"), "negative"),
+        f"2026-11-20T09:00:00:{CLAUDE}": (Decimal("-0.001305"), "negative"),
     }
+
+
+def test_a_cost_is_in_the_unit_of_the_price_that_made_it(story: Story) -> None:
+    costs = {
+        model: (found["cost_reported"], found["currency"])
+        for (_, model), found in story.rows.items()
+        if model in OWN_UNITS
+    }
+    assert costs.pop("yuan") == (pytest.approx(Decimal(2)), "CNY")
+    assert costs == {"credits": (None, None), "both": (None, None)}
+    assert story.rows[5, CLAUDE]["currency"] == "USD"
+
+
+def test_a_cost_without_a_currency_is_told(story: Story) -> None:
+    told = [row for row in story.rejected if row[2] == "in no currency that has a code"]
+    assert [(row_id.rsplit(":", 1)[1], round(Decimal(value), 6)) for row_id, value, _ in told] == [
+        ("both", Decimal(2)),
+        ("credits", Decimal(2)),
+    ]

@@ -13,7 +13,8 @@ What the server does, and what follows here (trace server of the Python package 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import httpx
 import pendulum
@@ -21,9 +22,10 @@ import pyarrow as pa
 from pendulum import Duration
 
 from pipelines.errors import UsageError
-from pipelines.http import ApiClient, VendorFaultError
+from pipelines.http import ApiClient, BadResponseError, SourceError, VendorFaultError
 from pipelines.pages import Parsed
 from pipelines.settings import SourceSettings, setting
+from pipelines.sources.weave.prices import cost_units, prices_body, with_cost_unit
 from pipelines.sources.weave.request import (
     HOUR,
     LONGEST,
@@ -34,6 +36,8 @@ from pipelines.sources.weave.request import (
     stats_body,
 )
 from pipelines.sources.weave.response import (
+    PRICES,
+    STATS,
     TOO_MUCH,
     read_answer,
     running_buckets,
@@ -48,6 +52,19 @@ from pipelines.windows import Grid, Window
 RUNNING_FOR = pendulum.duration(days=30)
 """How long after a call began its end is waited for. Agents and batch jobs run for days; a call
 whose process was killed never ends, and without a limit its hour would be read every night."""
+
+UNKNOWN_UNITS = (
+    "project {}: its own prices were not read, which costs the currency of what they price; all "
+    "costs are taken for US dollars"
+)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What costs are in, by model; None and a warning where that could not be read."""
+
+    of: dict[str, str] | None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,8 @@ class Weave(ApiReader):
         self._projects = _checked_projects(settings)
         widest = min(MAX_BUCKETS, int(LONGEST.total_seconds()) // self._granularity)
         self._buckets_at_once = dict.fromkeys(self._projects, widest)
+        self._units: dict[str, Units] = {}
+        self._asking = {project_id: Lock() for project_id in self._projects}
         self._client = ApiClient(
             settings.name,
             settings.base_url,
@@ -122,12 +141,31 @@ class Weave(ApiReader):
     def _read_usage(self, project_id: str, window: Window, pull: Pull) -> Reading:
         # First: what ends between two answers is in the later one, and is read once more.
         running, of_all = self._parsed(OF_ALL_CALLS, project_id, window, pull)
+        units = self._units_of(project_id)
         (usage,) = self._parsed((USAGE,), project_id, window, pull)
+        reading = _reading(usage)
         return replace(
-            _reading(usage),
+            reading,
+            tables=[with_cost_unit(table, units.of) for table in reading.tables],
             unsettled=running_hours(_tables(running)),
-            warnings=self._unrooted(project_id, window, of_all, usage, pull),
+            warnings=units.warnings + self._unrooted(project_id, window, of_all, usage, pull),
         )
+
+    def _units_of(self, project_id: str) -> Units:
+        """Ask what a project's costs are in, once."""
+        with self._asking[project_id]:
+            if project_id not in self._units:
+                self._units[project_id] = self._asked_units(project_id)
+        return self._units[project_id]
+
+    def _asked_units(self, project_id: str) -> Units:
+        try:
+            body = self._client.post(PRICES, prices_body(project_id)).content
+            return Units(cost_units(self._settings.name, body))
+        except SourceError as error:
+            if not (error.is_refusal or isinstance(error, BadResponseError)):
+                raise
+            return Units(None, [f"{UNKNOWN_UNITS.format(project_id)}: {error}"])
 
     def _unrooted(
         self,
@@ -183,7 +221,7 @@ class Weave(ApiReader):
 
     def _ask(self, buckets: Sequence[Buckets], project_id: str, window: Window) -> bytes:
         body = stats_body(self._settings.name, project_id, window, self._granularity, *buckets)
-        return self._client.post("/calls/stats", body).content
+        return self._client.post(STATS, body).content
 
 
 def _tables(parts: Sequence[Parsed]) -> list[pa.Table]:

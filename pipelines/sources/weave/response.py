@@ -27,6 +27,7 @@ from pipelines.windows import Grid, Window, merged
 
 HOURS = Grid(pendulum.duration(hours=1))
 ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})
+STATS, PRICES = "/calls/stats", "/cost/query"
 TOO_MUCH = frozenset({502, 504})
 """Statuses of a query that took too long or too much memory: a shorter window may do."""
 
@@ -106,16 +107,18 @@ def weave_judge(source: str) -> Judge:
         if "html" in response.headers.get("content-type", ""):
             return None
         if response.status_code == 200:
-            return _judge_envelope(source, response.content)
+            return _judge_envelope(source, response)
         return _judge_status(source, response)
 
     return judge
 
 
-def _judge_envelope(source: str, body: bytes) -> SourceError | None:
-    if members(source, body).keys() >= ENVELOPE:
+def _judge_envelope(source: str, response: httpx.Response) -> SourceError | None:
+    path = response.request.url.path
+    expected = frozenset({"results"}) if path.endswith(PRICES) else ENVELOPE
+    if members(source, response.content).keys() >= expected:
         return None
-    return BadResponseError(source, "the answer is not one of /calls/stats")
+    return BadResponseError(source, f"the answer is not one of {path}")
 
 
 def _judge_status(source: str, response: httpx.Response) -> SourceError | None:

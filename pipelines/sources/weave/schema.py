@@ -74,6 +74,7 @@ class Buckets:
         metrics: what is asked for.
         always: whether every bucket of the window comes, even where nothing was called.
         roots_only: whether calls beneath a trace's root are left out.
+        added: columns that the reader adds to those of the server.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Buckets:
     metrics: tuple[Metric, ...]
     always: bool
     roots_only: bool = True
+    added: tuple[pa.Field, ...] = ()
 
     def contract(self) -> Contract:
         """Return the shape of a row."""
@@ -104,7 +106,7 @@ class Buckets:
             self.contract(),
             Write.REPLACE_WINDOW,
             at="bucket_start",
-            derived=(pa.field("bucket_end", UTC_MICROS),),
+            derived=(pa.field("bucket_end", UTC_MICROS), *self.added),
         )
 
 
@@ -119,6 +121,8 @@ USAGE = Buckets(
         for name in (*TOKENS, *COSTS)
     ),
     always=False,
+    # Of the same reading as the costs: the server prices all of history anew.
+    added=(pa.field("cost_unit", pa.string()),),
 )
 CALLS = Buckets(
     name="call_buckets",

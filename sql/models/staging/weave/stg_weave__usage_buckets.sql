@@ -17,6 +17,7 @@ tokens as (
         sum_cache_read_input_tokens as cache_read_input_tokens,
         sum_cache_creation_input_tokens as cache_creation_input_tokens,
         count_total_tokens = bucket_count as is_total_logged,
+        upper(coalesce(cost_unit, 'USD')) as cost_code,
         lower(model) as model_key
     from usage_buckets
 ),
@@ -79,7 +80,11 @@ final as (
         cache_creation_input_tokens,
         null as reasoning_output_tokens,
         cost_reported,
-        case when cost_reported is not null then 'USD' end as currency,
+        -- Any text can be the unit of a project's own price.
+        case
+            when cost_reported is not null and {{ is_currency_code('cost_code') }}
+                then cost_code
+        end as currency,
         case when cost_reported is not null then 'list_estimate' end as cost_kind,
         _dlt_load_id as load_id
     from costs
