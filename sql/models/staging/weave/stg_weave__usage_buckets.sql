@@ -82,8 +82,9 @@ final as (
         cost_reported,
         -- Any text can be the unit of a project's own price.
         case
-            when cost_reported is not null and {{ is_currency_code('cost_code') }}
-                then cost_code
+            when cost_reported is null then null
+            when {{ is_currency_code('cost_code') }} then cost_code
+            else ''
         end as currency,
         case when cost_reported is not null then 'list_estimate' end as cost_kind,
         _dlt_load_id as load_id
