@@ -25,7 +25,7 @@ from pipelines.pages import UTC_MICROS
 from pipelines.planning import Doubts
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
 from pipelines.settings import SourceSettings, WarehouseSettings
-from pipelines.streams import Audit, Reader, Reading, Stream, Table
+from pipelines.streams import Audit, Reader, Reading, Stream
 from pipelines.windows import Window, merged, nightly_window, slices, within
 
 MOST_REQUESTS = 300
@@ -284,7 +284,7 @@ class Auditor:
     def _compare(self, step: _Step, reading: Reading) -> None:
         """Doubt each stretch whose totals are not the stored ones."""
         table, grid = step.stream.table, step.stream.pace.shortest
-        fresh = pa.concat_tables(reading.tables).select(list(_columns(table)))
+        fresh = pa.concat_tables(reading.tables).select(list(_columns(step.stream)))
         if table.at not in fresh.column_names:
             # Its rows are of a window as a whole.
             start = pa.repeat(pa.scalar(step.window.start, UTC_MICROS), fresh.num_rows)
@@ -389,14 +389,19 @@ def _reading(step: _Step) -> Callable[[PageThreads], tuple[Reading, int]]:
     return read
 
 
-def _columns(table: Table) -> dict[str, str]:
+def _columns(stream: Stream) -> dict[str, str]:
     """Return the columns by which totals are compared, and what of each."""
+    table, ignored = stream.table, {"unknown_fields"}
+    if stream.audit:
+        ignored |= stream.audit.ignored
     texts = table.contract.json_columns()
     columns: dict[str, str] = {}
     for column in table.contract.schema():
+        if column.name in ignored:
+            continue
         if pa.types.is_decimal(column.type) or pa.types.is_floating(column.type):
             columns[column.name] = f'round("{column.name}", {DECIMALS})'
-        elif column.name != "unknown_fields":
+        else:
             is_json = column.name in texts
             columns[column.name] = (
                 f'cast("{column.name}" as varchar)' if is_json else f'"{column.name}"'
@@ -407,7 +412,7 @@ def _columns(table: Table) -> dict[str, str]:
 def _comparison(dataset: str, step: _Step) -> str:
     """Return a query of the instants whose rows are not the same, and the calls of both sides."""
     table = step.stream.table
-    columns = {table.at: f'"{table.at}"', **_columns(table)}
+    columns = {table.at: f'"{table.at}"', **_columns(step.stream)}
     compared = ", ".join(f'{value} as "{name}"' for name, value in columns.items())
     is_within = f'"{table.at}" >= $start and "{table.at}" < $end'
     return f"""

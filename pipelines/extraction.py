@@ -19,7 +19,7 @@ from pendulum import DateTime
 from pipelines.http import SourceError, Traffic, counting
 from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
-from pipelines.planning import Doubts, Mark, Span, Step, plan
+from pipelines.planning import Doubts, Mark, Span, Step, plan, still_unsettled
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
 from pipelines.settings import SourceSettings, first_instant, parse_instant
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
@@ -374,7 +374,10 @@ class Extraction:
             return
         scope = read.step.scope
         mark = Mark.from_state(state.get(scope, {})).after(
-            read.step.window, read.reading, first=self._span.first, moves=self._period is None
+            read.step.window,
+            still_unsettled(read.step.stream, read.reading, self._span),
+            first=self._span.first,
+            moves=self._period is None,
         )
         state[scope] = mark.to_state()
 

@@ -177,6 +177,14 @@ def plan(stream: Stream, scope: str, mark: Mark, span: Span) -> list[Step]:
     ]
 
 
+def still_unsettled(stream: Stream, reading: Reading, span: Span) -> Reading:
+    """Return a reading without the unsettled stretches that its stream waits for no longer."""
+    if stream.unsettled_for is None:
+        return reading
+    oldest = span.now - stream.unsettled_for
+    return replace(reading, unsettled=[one for one in reading.unsettled if one.start >= oldest])
+
+
 def _known(text: str) -> DateTime:
     return pendulum.instance(datetime.fromisoformat(text)).in_timezone("UTC")
 

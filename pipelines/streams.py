@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self, TypeVar
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from pendulum import Duration
 
 from pipelines.http import ApiClient
 from pipelines.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
@@ -235,6 +236,7 @@ class Audit:
         calls: how many calls a row counts, in SQL. A vendor that counts fewer than it did has
             deleted some, which is no reason to lose them here.
         where: condition, in SQL, on the stored rows that `read` brings again.
+        ignored: columns that may differ without a reason to read the rows again.
     """
 
     read: Callable[[str, Window, Pull], Reading]
@@ -242,6 +244,7 @@ class Audit:
     checks: tuple[str, ...] = ()
     calls: str = "1"
     where: str = "true"
+    ignored: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,8 @@ class Stream:
         scopes: returns what the stream is read for, given the scopes read before; `("",)` where
             it is read as one. May ask the vendor.
         account_of: the account that a scope belongs to, for the ledger; None for all of them.
+        unsettled_for: how long after an unsettled stretch began it is still read again; None for
+            ever.
         missed: what is missed where the vendor refuses it, in words: names, or a control. The rest
             of the source is read all the same. Empty where the source is nothing without it.
         audit: how its old rows are held against the vendor's; None where they are no totals.
@@ -265,6 +270,7 @@ class Stream:
     read: Callable[[str, Window, Pull], Reading]
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
     account_of: Callable[[str], str | None] = lambda scope: scope or None
+    unsettled_for: Duration | None = None
     missed: str = ""
     audit: Audit | None = None
 

@@ -69,7 +69,7 @@ def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
 def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> None:
     """Create each raw table that no load has created yet, empty, so that every model can run.
 
-    A ledger that an earlier version of this program created gets the columns that came later.
+    One that an earlier version of this program created gets the columns that came later.
 
     Raises:
         RunError: the file cannot be opened.
@@ -81,11 +81,10 @@ def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connect
             tables = {table.name: table.stored_schema for table in connector.tables}
             for name, schema in {**tables, LEDGER: LEDGER_SCHEMA}.items():
                 connection.register("empty", pa.schema([*schema, load_id]).empty_table())
-                connection.execute(
-                    f"create table if not exists {connector.dataset}.{name} as from empty"
-                )
-            connection.execute(
-                f"alter table {connector.dataset}.{LEDGER} "
-                "add column if not exists planned_scopes bigint"
-            )
+                table = f"{connector.dataset}.{name}"
+                connection.execute(f"create table if not exists {table} as from empty")
+                known = {row[0] for row in connection.execute(f"describe {table}").fetchall()}
+                for column, kind, *_ in connection.execute("describe empty").fetchall():
+                    if column not in known:
+                        connection.execute(f'alter table {table} add column "{column}" {kind}')
         create_rates_table(connection)

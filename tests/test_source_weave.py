@@ -53,7 +53,15 @@ def used(prompt: int, completion: int, model: str = GPT) -> dict[str, dict[str, 
 
 
 def asked(weave: Personality) -> list[dict[str, Any]]:
-    return [json.loads(request.body) for request in weave.world.requests]
+    """The requests for statistics."""
+    sent = weave.world.requests
+    return [json.loads(one.body) for one in sent if one.path == "/calls/stats"]
+
+
+def prices_asked(weave: Personality) -> list[str]:
+    """The projects whose own prices were asked for."""
+    sent = weave.world.requests
+    return [json.loads(one.body)["project_id"] for one in sent if one.path == "/cost/query"]
 
 
 def spans(weave: Personality) -> list[float]:
@@ -82,6 +90,15 @@ def loaded(project: Project, scope: str, day: str, zone: str) -> dict[str, list[
     return {model: [int(value) for value in values] for model, *values in found}
 
 
+def night(weave: Personality, project: Project, days: int) -> list[str]:
+    """Load the night that lies days after `NOW`; return the hours on which its requests began."""
+    now = NOW.add(days=days)
+    weave.world.now = now.timestamp
+    sent = len(asked(weave))
+    assert project.load(now, run_id=f"night-{days}").error is None
+    return [body["start"] for body in asked(weave)[sent:]]
+
+
 @pytest.mark.parametrize(
     ("zone", "seconds"),
     [("Asia/Shanghai", 3600), ("Asia/Kolkata", 900)],
@@ -101,7 +118,7 @@ def test_each_local_day_holds_what_the_account_used(
 
 
 def test_the_whole_load_holds_every_call_once(weave: Personality, project: Project) -> None:
-    project.load()
+    assert project.load().warnings == {}
     start, end = NOW.subtract(days=3), NOW.subtract(hours=1)
     roots = [
         row
@@ -131,13 +148,34 @@ def test_calls_errors_and_latency_come_by_bucket(weave: Personality, project: Pr
     ) == [("2026-11-20T08:00:00", 3, 1, 7000, 1000, 4000, 3, 2000.0, NOW.subtract(hours=3))]
 
 
+def test_weave_project_with_a_space(weave: Personality, project: Project) -> None:
+    """Reported as wandb/wandb#551 and #95; ultralytics/yolov5#10940 lists what W&B forbids."""
+    name = "e/Transformer-XL source code"
+    project.set(project_id=[name])
+    weave.data.add(used(9, 1), started_at=NOW.subtract(hours=5).timestamp(), project_id=name)
+    assert project.load().error is None
+    assert project.query("select scope, sum_input_tokens from raw_weave.usage_buckets") == [
+        (name, 9.0)
+    ]
+
+
+def spelled(body: dict[str, Any]) -> str:
+    return json.dumps(body)
+
+
 def test_requests_are_those_that_the_server_answers_in_full(
     weave: Personality, project: Project
 ) -> None:
     project.set(start="P40D", slice="P90D")
     project.load()
     bodies = asked(weave)
-    assert all(body["filter"] == {"trace_roots_only": True} for body in bodies)
+    # What is counted is that of roots; all calls only tell what runs and what roots leave out.
+    counted = [
+        body for body in bodies if "total_cost" in spelled(body) or "error_count" in spelled(body)
+    ]
+    others = [body for body in bodies if body["filter"] != {"trace_roots_only": True}]
+    assert all(body["filter"] == {"trace_roots_only": True} for body in counted)
+    assert len(counted) == 2 * len(others) == 4
     assert all(body["start"].endswith(":00:00Z") for body in bodies)
     assert {body["timezone"] for body in bodies} == {"UTC"}
     assert max(spans(weave)) == 31 * 86400
@@ -154,9 +192,11 @@ def test_another_night_adds_nothing_and_moves_the_watermark(
     sent = len(asked(weave))
     assert project.load(NOW.add(hours=1)).error is None
     assert project.query(ROWS)[: len(before)] == before
-    # A day before the last night's end, to this night's.
     edges = [(body["start"], body["end"]) for body in asked(weave)[sent:]]
-    assert edges == [("2026-11-19T11:00:00Z", "2026-11-20T12:00:00Z")] * 2
+    # The audit, of what lies before a day before the last night's end; from there to this night's.
+    audited, read = edges[:2], edges[2:]
+    assert audited == [("2026-11-17T06:00:00Z", "2026-11-19T11:00:00Z")] * 2
+    assert read == [("2026-11-19T11:00:00Z", "2026-11-20T12:00:00Z")] * 3
 
 
 def test_late_calls_within_the_look_back_are_found(weave: Personality, project: Project) -> None:
@@ -167,6 +207,42 @@ def test_late_calls_within_the_look_back_are_found(weave: Personality, project: 
         "select bucket_start, sum_input_tokens from raw_weave.usage_buckets "
         "where model = 'late-model'"
     ) == [(NOW.subtract(hours=20), 1000.0)]
+
+
+def test_a_call_that_runs_for_days_is_counted_by_the_night_after_its_end(
+    weave: Personality, project: Project
+) -> None:
+    project.set(project_id=["acme/agents"])
+    began = "2026-11-20T10:00:00Z"
+    weave.data.add(used(700, 30), started_at=began, seconds=4 * 86400 - 1, project_id="acme/agents")
+    calls = "select sum_call_count, count_latency_ms from raw_weave.call_buckets"
+    starts = {days: night(weave, project, days) for days in (0, 2, 3)}
+    assert (project.one(INPUT), project.query(calls)) == (None, [(1, 0)])
+    starts |= {days: night(weave, project, days) for days in (4, 5)}
+    assert (project.one(INPUT), project.query(calls)) == (700, [(1, 1)])
+    # Both tables, and no longer than it takes.
+    assert [starts[days].count(began) for days in (3, 4, 5)] == [3, 3, 0]
+
+
+def test_a_call_that_never_ends_is_waited_for_30_days(weave: Personality, project: Project) -> None:
+    project.set(project_id=["acme/agents"])
+    began = "2026-11-20T10:00:00Z"
+    weave.data.add(started_at=began, seconds=None, project_id="acme/agents")
+    starts = {days: night(weave, project, days) for days in (0, 28, 29, 30, 31)}
+    # The last wait is decided on the day before.
+    assert {days: starts[days].count(began) for days in (29, 30, 31)} == {29: 3, 30: 3, 31: 0}
+
+
+def test_a_span_beneath_a_root_that_has_ended_is_waited_for(
+    weave: Personality, project: Project
+) -> None:
+    own: dict[str, Any] = {"started_at": "2026-11-20T10:00:00Z", "project_id": "acme/spans"}
+    project.set(project_id=["acme/spans"])
+    root = weave.data.add(otel=True, **own)
+    weave.data.add(used(50, 5), seconds=3 * 86400, otel=True, parent_id=root, **own)
+    for days in (0, 2, 4):
+        night(weave, project, days)
+    assert project.one(INPUT) == 50
 
 
 def test_a_window_shrinks_and_its_neighbours_stay(weave: Personality, project: Project) -> None:
@@ -205,15 +281,15 @@ def test_a_backfill_leaves_the_watermark(weave: Personality, project: Project) -
     assert project.load(period=(NOW.subtract(hours=9), NOW.subtract(hours=5))).error is None
     assert asked(weave)[0]["start"] == "2026-11-20T03:00:00Z"
     project.load(run_id="first-night")
-    assert asked(weave)[2]["start"] == "2026-11-17T12:00:00Z"
+    assert asked(weave)[3]["start"] == "2026-11-17T12:00:00Z"
 
 
 def test_passing_faults_change_nothing(weave: Personality, project: Project) -> None:
     weave.world.faults += [
-        Fault("status", "usage_metrics", status=500, body='{"reason": "Internal server error"}'),
-        Fault("truncated", "usage_metrics"),
-        Fault("status", "call_metrics", status=502, body='{"reason": "Temporary backend error"}'),
-        Fault("status", "call_metrics", status=429, headers={"Retry-After": "0"}),
+        Fault("status", "total_cost", status=500, body='{"reason": "Internal server error"}'),
+        Fault("truncated", "total_cost"),
+        Fault("status", "error_count", status=502, body='{"reason": "Temporary backend error"}'),
+        Fault("status", "error_count", status=429, headers={"Retry-After": "0"}),
     ]
     outcome = project.load()
     assert outcome.error is None
@@ -232,7 +308,7 @@ def test_a_window_that_times_out_is_halved(weave: Personality, project: Project)
     # Both tables are read side by side, and what one has found out spares the other the asking.
     assert {one for one in hours if one > 9} <= {71, 36, 18}
     assert len([one for one in hours if one > 9]) <= 6
-    assert sum(one for one in hours if one <= 9) == 2 * 71
+    assert sum(one for one in hours if one <= 9) == 3 * 71
     assert project.one(INPUT) == input_tokens(weave, CHATBOT)
 
 
@@ -246,9 +322,44 @@ def test_an_outage_ends_after_few_requests_and_leaves_nothing_behind(
     project.set(attempts=1)
     error = str(project.load(run_id="next").error)
     assert "could not finish the query (POST /calls/stats; HTTP 504). Run again later" in error
-    assert len(weave.world.requests) - sent < 10
+    # 34 hours are halved down to one, at worst by both tables at the same time.
+    assert len(weave.world.requests) - sent <= 2 * 7
     assert project.query(ROWS) == before
     assert project.one("select count(*) from raw_weave.load_ledger") == ledger
+
+
+def test_prices_are_asked_for_once_a_night(weave: Personality, project: Project) -> None:
+    project.set(project_id=[CHATBOT, SEARCH], slice="P1D")
+    weave.data.set_price(CHATBOT, "gpt-5-2025-08-07", "2026-01-01", 9e-6, 9e-5, ("CNY", "CNY"))
+    assert project.load().error is None
+    assert sorted(prices_asked(weave)) == [CHATBOT, SEARCH]
+    units = project.query("select distinct scope, model, cost_unit from raw_weave.usage_buckets")
+    assert {unit for _, _, unit in units} == {"CNY", "USD"}
+    assert [one for one in units if one[2] == "CNY"] == [(CHATBOT, "gpt-5-2025-08-07", "CNY")]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", "/cost/query", 99, 403, body='{"reason": "Forbidden"}'),
+        Fault("status", "/cost/query", 99, 404),
+        Fault("status", "/cost/query", 99, 502),
+        Fault("status", "/cost/query", 99, 200, body='{"results": [{"llm_id": 1}]}'),
+        Fault("status", "/cost/query", 99, 200, body='{"prices": []}'),
+    ],
+    ids=["forbidden", "absent", "broken", "retyped", "renamed"],
+)
+def test_without_prices_the_usage_is_loaded_all_the_same(
+    weave: Personality, project: Project, fault: Fault
+) -> None:
+    weave.world.faults.append(fault)
+    project.set(attempts=1)
+    outcome = project.load()
+    assert outcome.error is None
+    (text,) = outcome.warnings
+    assert text.startswith(f"project {CHATBOT}: its own prices were not read, which costs the curr")
+    assert project.query("select distinct cost_unit from raw_weave.usage_buckets") == [(None,)]
+    assert project.one(INPUT) == input_tokens(weave, CHATBOT)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +430,7 @@ def answer(**usage: Any) -> Fault:
             for hour in hours
         ],
     }
-    return Fault("status", status=200, body=orjson.dumps(body).decode())
+    return Fault("status", "total_cost", status=200, body=orjson.dumps(body).decode())
 
 
 def read_answer(weave: Personality, project: Project, fault: Fault) -> str | None:

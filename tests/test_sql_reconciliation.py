@@ -18,6 +18,7 @@ from tests.loads import NOW, Project, frozen
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 START = NOW.subtract(days=3)
+SEARCH = "acme/search"
 PAIRS = {
     ("aiproxy", "logs_vs_dashboard"),
     ("aiproxy", "logs_vs_reported_total"),
@@ -121,6 +122,8 @@ def lie(vendors: Simulator) -> None:
     for _ in range(200):
         vendors["weave"].data.add(started_at=NOW.subtract(days=1).timestamp(), **spans)
     vendors["weave"].data.add(started_at=START.add(hours=2).timestamp(), **spans)
+    silent = {"started_at": START.add(hours=3).timestamp(), "project_id": SEARCH}
+    vendors["weave"].data.add(**silent)
 
 
 def test_honest_totals_all_agree(story: Story) -> None:
@@ -184,6 +187,16 @@ def test_more_spans_than_calls_say_nothing(story: Story) -> None:
 def test_usage_on_a_day_without_any_call_differs(story: Story) -> None:
     (found,) = story.lying.differing("weave", "usage_buckets_vs_call_buckets")
     assert (found.day, found.seen_in, found.difference) == (date(2026, 11, 17), "detail_only", 1)
+
+
+def test_calls_on_a_day_without_any_usage_are_told(story: Story) -> None:
+    (found,) = (one for one in story.lying.totals if "any usage" in one.reason)
+    assert (found.source, found.day, found.model) == ("weave", date(2026, 11, 17), None)
+    assert (found.seen_in, found.difference, found.verdict) == (
+        "control_only",
+        -1,
+        "not_comparable",
+    )
 
 
 def test_the_report_is_green_when_all_agree(story: Story) -> None:

@@ -120,6 +120,14 @@ def test_no_metric_and_no_project_are_not_sent() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["e/a#b", "e/a?b", "e/a%b", "e/a:b", "e/a\\b", "e/a/b", "e/ ", "/a"]
+)
+def test_a_name_that_no_project_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is not of the form entity/project"):
+        Weave(replace(SETTINGS, project_id=[name]), "UTC")
+
+
+@pytest.mark.parametrize(
     ("zone", "seconds"),
     [
         ("UTC", 3600),

@@ -82,7 +82,8 @@ def test_days_of_usage_with_every_metric_that_we_ask_for() -> None:
     columns = ["bucket_start_raw", "model", "bucket_count"]
     columns += ["sum_input_tokens", "sum_total_tokens", "sum_cache_read_input_tokens"]
     columns += ["sum_total_cost"]
-    assert asked_in(sample("stats_daily")["request"]["body"], USAGE) == USAGE
+    asked = asked_in(sample("stats_daily")["request"]["body"], USAGE)
+    assert [one.name for one in asked.metrics] == [one.name for one in USAGE.metrics]
     held = [
         tuple(row[name] for name in ("timestamp", "model", "count", *columns[3:6]))
         for row in sample("stats_daily")["response"]["usage_buckets"]
@@ -92,6 +93,12 @@ def test_days_of_usage_with_every_metric_that_we_ask_for() -> None:
     assert [row[:6] for row in found] == held
     assert found[0][6] == Decimal("0.003000000033352990")
     assert parsed("stats_daily", USAGE).unknown == frozenset()
+
+
+def test_a_total_that_no_client_logged_counts_for_nothing() -> None:
+    columns = ("model", "bucket_count", "count_total_tokens")
+    counted = rows("stats_hourly_all_aggs", USAGE, *columns, granularity=3600)
+    assert {(model, total / all_) for model, all_, total in counted} == {(CLAUDE, 0), (GPT, 1)}
 
 
 def test_roots_only_hold_each_request_once() -> None:

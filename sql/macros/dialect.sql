@@ -67,3 +67,12 @@
 {% macro duckdb__cast_or_null(expression, type) -%}
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
+
+{#- Whether a text has the form of an ISO 4217 code. -#}
+{% macro is_currency_code(text) -%}
+    {{ return(adapter.dispatch('is_currency_code')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_currency_code(text) -%}
+    regexp_full_match({{ text }}, '[A-Z]{3}')
+{%- endmacro %}

@@ -4,7 +4,8 @@
     the type of the sum: tokens and calls a bigint (2 ** 40 * 2 ** 23 = 2 ** 63), an amount a
     decimal(38, 12) (10 ** 18 * 10 ** 7 < 10 ** 26). An amount in any currency is far below:
     10 ** 15 rupiah are 60 billion dollars. A number beyond, a negative one where there is no such
-    thing, or a part of a token becomes NULL in the marts and is named in `rejected_values`. -#}
+    thing, a part of a token, or money in what has no code becomes NULL in the marts and is named in
+    `rejected_values`. -#}
 
 {#- The largest number admitted in each column that has a limit. -#}
 {% macro limits() -%}
@@ -26,7 +27,8 @@
 
 {#- Whether what is sent in a column of `limits` is a number that can be; NULL where it is NULL.
     Only a charge can be a credit: below 0, a gateway's or an observer's own reckoning is an error
-    of it, such as input less more cached tokens than that. -#}
+    of it, such as input less more cached tokens than that. An amount whose
+    unit has no code, which an empty currency tells, is no cost. -#}
 {% macro is_admitted(column) -%}
     {%- set limit = limits()[column] -%}
     {%- if column == 'cost_reported' -%}
@@ -36,6 +38,8 @@
                 cost_reported >= 0
                 or coalesce(cast(cost_kind as varchar), '') = 'chargeback'
             )
+            -- Of what has no currency at all, a test says so and holds the source.
+            and (cost_reported is null or coalesce(cast(currency as varchar), '-') <> '')
         )
     {%- else -%}
         ({{ column }} between 0 and {{ limit }} and {{ column }} = floor({{ column }}))
@@ -90,6 +94,10 @@
         when cast({{ sent }} as double) > {{ limit }} then 'larger than {{ limit }}'
         when cast({{ sent }} as double) < -{{ limit }} then 'smaller than -{{ limit }}'
         when cast({{ sent }} as double) < 0 then 'negative'
-        else 'not a whole number'
+        {% if column == 'cost_reported' -%}
+            else 'in no currency that has a code'
+        {%- else -%}
+            else 'not a whole number'
+        {%- endif %}
     end
 {%- endmacro %}

@@ -164,11 +164,22 @@ class Book:
                     call.copies = 1
 
     def set_price(
-        self, project_id: str, model: str, effective: str, prompt: float, completion: float
+        self,
+        project_id: str,
+        model: str,
+        effective: str,
+        prompt: float,
+        completion: float,
+        units: tuple[str, str] = ("USD", "USD"),
     ) -> None:
-        """Set a project's own price of a model, in US dollars per token, from an ISO instant on."""
+        """Set a project's own price of a model per token, from an ISO instant on.
+
+        The units, of prompt and completion, may be any text; costs are computed all the same.
+        """
         since = datetime.fromtimestamp(to_us(effective) / 10**6, UTC)
-        self.prices.append(Price(project_id, model, "custom", since, prompt, completion))
+        self.prices.append(
+            Price(project_id, model, "custom", since, prompt, completion, units=units)
+        )
 
     def lie(self, kind: str, by: int, times: int = 1) -> None:
         """Make the next answers of `/calls/stats` untrue.

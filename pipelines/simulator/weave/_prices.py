@@ -10,10 +10,11 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per token of one model from one day on, for all projects or for one.
+    """Money per token of one model from one day on, for all projects or for one.
 
     Attributes:
         owner: the project it was set for, or `default`.
+        units: what the prices of prompt and completion tokens are in; any text, of a project.
     """
 
     owner: str
@@ -24,6 +25,7 @@ class Price:
     completion: float
     cache_read: float = 0.0
     cache_creation: float = 0.0
+    units: tuple[str, str] = ("USD", "USD")
 
     @property
     def level(self) -> str:

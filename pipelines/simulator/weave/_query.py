@@ -40,7 +40,7 @@ _FIELDS: Body = {
 }
 _REQUIRED = {"id", "project_id", "trace_id", "op_name", "started_at"}
 _SUMMARY_NEEDS = {"ended_at", "exception", "display_name"}
-_PRICE_UNITS = {"prompt_token_cost_unit": "USD", "completion_token_cost_unit": "USD"}
+_PRICE_UNITS = ("prompt_token_cost_unit", "completion_token_cost_unit")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "$eq": lambda left, right: left == right,
     "$gt": lambda left, right: left > right,
@@ -209,7 +209,7 @@ def _cost(book: Book, call: Call, model: str) -> Body | None:
         ),
         "prompt_token_cost": _short(price.prompt),
         "completion_token_cost": _short(price.completion),
-        **_PRICE_UNITS,
+        **dict(zip(_PRICE_UNITS, price.units, strict=True)),
         "effective_date": dated,
         "provider_id": price.provider_id,
         "pricing_level": price.level,
@@ -236,7 +236,7 @@ def _price_row(price: Price) -> Body:
         "completion_token_cost": float32(price.completion),
         "cache_read_input_token_cost": float32(price.cache_read),
         "cache_creation_input_token_cost": float32(price.cache_creation),
-        **_PRICE_UNITS,
+        **dict(zip(_PRICE_UNITS, price.units, strict=True)),
         "effective_date": price.effective.replace(tzinfo=None).isoformat(),
         "provider_id": price.provider_id,
     }

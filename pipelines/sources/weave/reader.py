@@ -2,17 +2,20 @@
 
 What the server does, and what follows here (trace server of the Python package `weave` 0.53.12):
 
-- A call belongs to the bucket in which it began, and its usage comes when it ends: the look-back
-  must be longer than the longest trace.
+- A call belongs to the bucket in which it began, and its usage comes when it ends: hours with calls
+  that still run are read again every night.
+- Usage does not tell of calls that still run, nor of usage that is on no root, so that its stream
+  asks for all calls itself, and first.
 - Usage and calls are counted by two queries of the server, each asked for only where its metrics
-  are listed: the two tables are two streams, and neither makes the server work for the other.
+  are listed: the two tables are two streams, and neither waits for the other.
 - A time-out of the server (60 seconds) and a full memory look like any other bad gateway. After
   the usual attempts the window is halved, and stays so for the rest of the run.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import Lock
 
 import httpx
 import pendulum
@@ -20,8 +23,10 @@ import pyarrow as pa
 from pendulum import Duration
 
 from pipelines.errors import UsageError
-from pipelines.http import ApiClient, VendorFaultError
+from pipelines.http import ApiClient, BadResponseError, SourceError, VendorFaultError
+from pipelines.pages import Parsed
 from pipelines.settings import SourceSettings, setting
+from pipelines.sources.weave.prices import cost_units, prices_body, with_cost_unit
 from pipelines.sources.weave.request import (
     HOUR,
     LONGEST,
@@ -31,10 +36,36 @@ from pipelines.sources.weave.request import (
     granularity_for,
     stats_body,
 )
-from pipelines.sources.weave.response import TOO_MUCH, read_answer, weave_judge
-from pipelines.sources.weave.schema import CALLS, USAGE, Buckets
+from pipelines.sources.weave.response import (
+    PRICES,
+    STATS,
+    TOO_MUCH,
+    read_answer,
+    running_buckets,
+    running_hours,
+    weave_judge,
+)
+from pipelines.sources.weave.schema import CALLS, COSTS, OF_ALL_CALLS, OF_ROOTS, USAGE, Buckets
+from pipelines.sources.weave.unrooted import models_of, surely_missing, tokens_used, told
 from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream
-from pipelines.windows import Grid, Pace, Window
+from pipelines.windows import Grid, Window
+
+RUNNING_FOR = pendulum.duration(days=30)
+"""How long after a call began its end is waited for. Agents and batch jobs run for days; a call
+whose process was killed never ends, and without a limit its hour would be read every night."""
+
+UNKNOWN_UNITS = (
+    "project {}: its own prices were not read, which costs the currency of what they price; all "
+    "costs are taken for US dollars"
+)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What costs are in, by model; None and a warning where that could not be read."""
+
+    of: dict[str, str] | None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,7 +84,7 @@ class WeaveSettings(SourceSettings):
         None,
     )
     look_back: Duration = setting(
-        "how far before the watermark every nightly run reads again; longer than the longest trace",
+        "how far before the watermark every nightly run reads again, for calls sent late",
         pendulum.duration(days=1),
     )
     slice: Duration = setting(
@@ -84,6 +115,8 @@ class Weave(ApiReader):
         self._projects = _checked_projects(settings)
         widest = min(MAX_BUCKETS, int(LONGEST.total_seconds()) // self._granularity)
         self._buckets_at_once = dict.fromkeys(self._projects, widest)
+        self._units: dict[str, Units] = {}
+        self._asking = {project_id: Lock() for project_id in self._projects}
         self._client = ApiClient(
             settings.name,
             settings.base_url,
@@ -97,17 +130,89 @@ class Weave(ApiReader):
     def streams(self) -> Sequence[Stream]:
         """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
         pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
-        return [self._stream(buckets, pace) for buckets in (USAGE, CALLS)]
+        return [
+            Stream(
+                buckets.table(),
+                pace,
+                read,
+                lambda _: self._projects,
+                unsettled_for=RUNNING_FOR,
+                # The buckets are the server's own sums: what they say now is what there is.
+                audit=Audit(
+                    partial(self._read_sums, buckets),
+                    Grid(LONGEST),
+                    calls="bucket_count",
+                    # The server reckons them anew at each answer, at the prices of that moment.
+                    ignored=frozenset(f"sum_{name}" for name in COSTS),
+                ),
+            )
+            for buckets, read in ((USAGE, self._read_usage), (CALLS, self._read_calls))
+        ]
 
-    def _stream(self, buckets: Buckets, pace: Pace) -> Stream:
-        read = partial(self._read, buckets)
-        # The buckets are the server's own sums: what they say now is what there is.
-        audit = Audit(read, Grid(LONGEST), calls="bucket_count")
-        return Stream(buckets.table(), pace, read, lambda _: self._projects, audit=audit)
+    def _read_sums(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
+        (sums,) = self._parsed((buckets,), project_id, window, pull)
+        return _reading(sums)
 
-    def _read(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
-        tables: list[pa.Table] = []
-        unknown: frozenset[str] = frozenset()
+    def _read_calls(self, project_id: str, window: Window, pull: Pull) -> Reading:
+        (calls,) = self._parsed((CALLS,), project_id, window, pull)
+        return replace(_reading(calls), unsettled=running_hours(_tables(calls)))
+
+    def _read_usage(self, project_id: str, window: Window, pull: Pull) -> Reading:
+        # First: what ends between two answers is in the later one, and is read once more.
+        running, of_all = self._parsed(OF_ALL_CALLS, project_id, window, pull)
+        units = self._units_of(project_id)
+        (usage,) = self._parsed((USAGE,), project_id, window, pull)
+        reading = _reading(usage)
+        return replace(
+            reading,
+            tables=[with_cost_unit(table, units.of) for table in reading.tables],
+            unsettled=running_hours(_tables(running)),
+            warnings=units.warnings + self._unrooted(project_id, window, of_all, usage, pull),
+        )
+
+    def _units_of(self, project_id: str) -> Units:
+        """Ask what a project's costs are in, once."""
+        with self._asking[project_id]:
+            if project_id not in self._units:
+                self._units[project_id] = self._asked_units(project_id)
+        return self._units[project_id]
+
+    def _asked_units(self, project_id: str) -> Units:
+        try:
+            body = self._client.post(PRICES, prices_body(project_id)).content
+            return Units(cost_units(self._settings.name, body))
+        except SourceError as error:
+            if not (error.is_refusal or isinstance(error, BadResponseError)):
+                raise
+            return Units(None, [f"{UNKNOWN_UNITS.format(project_id)}: {error}"])
+
+    def _unrooted(
+        self,
+        project_id: str,
+        window: Window,
+        of_all: list[Parsed],
+        of_roots: list[Parsed],
+        pull: Pull,
+    ) -> list[str]:
+        """Say which tokens no root carries, also none that began before the window."""
+        used = tokens_used(_tables(of_all))
+        if models_of(used) <= models_of(tokens_used(_tables(of_roots))):
+            return []
+        around = Window(min(window.start, window.end - LONGEST), window.end)
+        running, usage = self._parsed(OF_ROOTS, project_id, around, pull)
+        missing = surely_missing(
+            used,
+            models_of(tokens_used(_tables(usage))),
+            running_buckets(_tables(running)),
+            self._settings.look_back,
+        )
+        return [told(project_id, missing)] if missing else []
+
+    def _parsed(
+        self, buckets: Sequence[Buckets], project_id: str, window: Window, pull: Pull
+    ) -> list[list[Parsed]]:
+        """Return what of `buckets` the server gives, each in as many pieces as it took."""
+        found: list[list[Parsed]] = [[] for _ in buckets]
         total = bucket_count(window, self._granularity)
         done = 0
         while done < total:
@@ -121,22 +226,30 @@ class Weave(ApiReader):
                 half = min(self._buckets_at_once[project_id], (count + 1) // 2)
                 self._buckets_at_once[project_id] = half
                 continue
-            parsed = read_answer(
-                self._settings, answer, buckets, piece, self._granularity, project_id
-            )
-            tables.append(parsed.table)
-            unknown |= parsed.unknown
+            for one, parsed in zip(buckets, found, strict=True):
+                parsed.append(
+                    read_answer(self._settings, answer, one, piece, self._granularity, project_id)
+                )
             done += count
             pull.told(done, total)
-        return Reading(tables, unknown_fields=unknown)
+        return found
 
     def _piece(self, window: Window, first: int, count: int) -> Window:
         start = window.start.add(seconds=first * self._granularity)
         return Window(start, start.add(seconds=count * self._granularity))
 
-    def _ask(self, buckets: Buckets, project_id: str, window: Window) -> bytes:
-        body = stats_body(self._settings.name, project_id, window, self._granularity, buckets)
-        return self._client.post("/calls/stats", body).content
+    def _ask(self, buckets: Sequence[Buckets], project_id: str, window: Window) -> bytes:
+        body = stats_body(self._settings.name, project_id, window, self._granularity, *buckets)
+        return self._client.post(STATS, body).content
+
+
+def _tables(parts: Sequence[Parsed]) -> list[pa.Table]:
+    return [one.table for one in parts]
+
+
+def _reading(parts: Sequence[Parsed]) -> Reading:
+    unknown = frozenset[str]().union(*(one.unknown for one in parts))
+    return Reading(_tables(parts), unknown_fields=unknown)
 
 
 def _checked_granularity(settings: WeaveSettings, timezone: str) -> int:

@@ -25,7 +25,9 @@ KNOWN_METRICS = {
 }
 AGGREGATIONS = frozenset({"sum", "avg", "min", "max", "count", "count_true", "count_false"})
 
-PROJECT_ID = re.compile(r"[^/\s]+/[^/\s]+")
+_NAME = r"[^/\\#?%:]*[^/\\#?%:\s][^/\\#?%:]*"
+PROJECT_ID = re.compile(f"{_NAME}/{_NAME}")
+"""`entity/project`. W&B forbids these six characters in a name and no others: a space is legal."""
 
 HOUR = 3600
 """Seconds. Windows end on whole hours, whatever their buckets: so that buckets of another length,
@@ -35,7 +37,7 @@ QUARTER = 900
 
 
 def stats_body(
-    source: str, project_id: str, window: Window, granularity: int, buckets: Buckets
+    source: str, project_id: str, window: Window, granularity: int, *buckets: Buckets
 ) -> bytes:
     """Return the JSON that asks for the buckets of a window.
 
@@ -44,12 +46,14 @@ def stats_body(
         project_id: `entity/project`.
         window: both ends UTC and on the grid of `granularity`.
         granularity: seconds per bucket.
-        buckets: which of the two arrays, with its metrics.
+        buckets: which of the two arrays, with its metrics; or both, of the same calls.
 
     Raises:
         InvalidRequestError: the server would refuse, misread or silently change the request.
     """
-    problems = list(_problems(project_id, window, granularity, buckets))
+    problems = list(_problems(project_id, window, granularity))
+    for one in buckets:
+        problems += _bucket_problems(one)
     if problems:
         raise InvalidRequestError(
             source,
@@ -64,8 +68,8 @@ def stats_body(
             "granularity": granularity,
             "timezone": "UTC",
             # Clients write a call's usage to its parents too: any other set counts it twice.
-            "filter": {"trace_roots_only": True},
-            buckets.asked_as: [metric.asked() for metric in buckets.metrics],
+            "filter": {"trace_roots_only": all(one.roots_only for one in buckets)},
+            **{one.asked_as: [metric.asked() for metric in one.metrics] for one in buckets},
         }
     )
 
@@ -88,7 +92,7 @@ def bucket_count(window: Window, granularity: int) -> int:
     return int((window.end - window.start).total_seconds()) // granularity
 
 
-def _problems(project_id: str, window: Window, granularity: int, buckets: Buckets) -> Iterator[str]:
+def _problems(project_id: str, window: Window, granularity: int) -> Iterator[str]:
     if not PROJECT_ID.fullmatch(project_id):
         yield f"project_id {project_id!r} is not of the form entity/project"
     if granularity <= 0:
@@ -103,6 +107,9 @@ def _problems(project_id: str, window: Window, granularity: int, buckets: Bucket
         yield f"{window} is longer than 31 days"
     if bucket_count(window, granularity) > MAX_BUCKETS:
         yield f"{window} has more than {MAX_BUCKETS} buckets, and the server would widen them"
+
+
+def _bucket_problems(buckets: Buckets) -> Iterator[str]:
     if not buckets.metrics:
         yield "no metric is asked for, which is answered with nothing"
     for metric in buckets.metrics:

@@ -1,10 +1,12 @@
 """What the trace server answers: errors in words for people, and the rows of a good answer."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import msgspec
+import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,9 +23,11 @@ from pipelines.http import (
 from pipelines.pages import Parsed
 from pipelines.settings import SourceSettings
 from pipelines.sources.weave.schema import Buckets
-from pipelines.windows import Window
+from pipelines.windows import Grid, Window, merged
 
+HOURS = Grid(pendulum.duration(hours=1))
 ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})
+STATS, PRICES = "/calls/stats", "/cost/query"
 TOO_MUCH = frozenset({502, 504})
 """Statuses of a query that took too long or too much memory: a shorter window may do."""
 
@@ -60,6 +64,21 @@ def read_answer(
     return Parsed(table, parsed.unknown | frozenset(envelope.keys() - ENVELOPE))
 
 
+def running_buckets(tables: Sequence[pa.Table]) -> list[datetime]:
+    """Return the starts of buckets whose calls still run in part: those have no latency yet."""
+    found: list[datetime] = []
+    for table in tables:
+        is_running = pc.less(table["count_latency_ms"], table["sum_call_count"])
+        found += table.filter(is_running)["bucket_start"].to_pylist()
+    return found
+
+
+def running_hours(tables: Sequence[pa.Table]) -> list[Window]:
+    """Return the hours in which calls began that still run."""
+    hours = {HOURS.floor(pendulum.instance(start)) for start in running_buckets(tables)}
+    return merged(Window(hour, HOURS.after(hour)) for hour in hours)
+
+
 def _check_grid(source: str, table: pa.Table, window: Window, granularity: int) -> None:
     found = set(pc.unique(table["bucket_start"]).to_pylist())
     asked = set[datetime]()
@@ -88,16 +107,18 @@ def weave_judge(source: str) -> Judge:
         if "html" in response.headers.get("content-type", ""):
             return None
         if response.status_code == 200:
-            return _judge_envelope(source, response.content)
+            return _judge_envelope(source, response)
         return _judge_status(source, response)
 
     return judge
 
 
-def _judge_envelope(source: str, body: bytes) -> SourceError | None:
-    if members(source, body).keys() >= ENVELOPE:
+def _judge_envelope(source: str, response: httpx.Response) -> SourceError | None:
+    path = response.request.url.path
+    expected = frozenset({"results"}) if path.endswith(PRICES) else ENVELOPE
+    if members(source, response.content).keys() >= expected:
         return None
-    return BadResponseError(source, "the answer is not one of /calls/stats")
+    return BadResponseError(source, f"the answer is not one of {path}")
 
 
 def _judge_status(source: str, response: httpx.Response) -> SourceError | None:

@@ -6,7 +6,7 @@ the request's body and the table's schema come from that list. Names and types a
 trace server's published source (Python package `weave`, trace_server/calls_query_builder).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -73,6 +73,8 @@ class Buckets:
         dimensions: what a row is told apart by, beside its time.
         metrics: what is asked for.
         always: whether every bucket of the window comes, even where nothing was called.
+        roots_only: whether calls beneath a trace's root are left out.
+        added: columns that the reader adds to those of the server.
     """
 
     name: str
@@ -80,6 +82,8 @@ class Buckets:
     dimensions: Fields
     metrics: tuple[Metric, ...]
     always: bool
+    roots_only: bool = True
+    added: tuple[pa.Field, ...] = ()
 
     def contract(self) -> Contract:
         """Return the shape of a row."""
@@ -102,7 +106,7 @@ class Buckets:
             self.contract(),
             Write.REPLACE_WINDOW,
             at="bucket_start",
-            derived=(pa.field("bucket_end", UTC_MICROS),),
+            derived=(pa.field("bucket_end", UTC_MICROS), *self.added),
         )
 
 
@@ -111,9 +115,14 @@ USAGE = Buckets(
     asked_as="usage_metrics",
     dimensions={"model": "text"},
     # All four token sums belong to any cost: without them the server prices cached tokens at the
-    # full rate, or everything at 0.
-    metrics=tuple(Metric(name) for name in (*TOKENS, *COSTS)),
+    # full rate, or everything at 0. How many logged a total tells whether the total is one of all.
+    metrics=tuple(
+        Metric(name, ("sum", "count") if name == "total_tokens" else ("sum",))
+        for name in (*TOKENS, *COSTS)
+    ),
     always=False,
+    # Of the same reading as the costs: the server prices all of history anew.
+    added=(pa.field("cost_unit", pa.string()),),
 )
 CALLS = Buckets(
     name="call_buckets",
@@ -125,4 +134,25 @@ CALLS = Buckets(
     ),
     always=True,
 )
+WHO_RUNS = Buckets(
+    name="call_buckets",
+    asked_as="call_metrics",
+    dimensions={},
+    metrics=(Metric("call_count"), Metric("latency_ms", ("count",))),
+    always=True,
+)
+"""What tells which hours hold calls that still run; no table."""
+
+WHAT_WAS_USED = Buckets(
+    name="usage_buckets",
+    asked_as="usage_metrics",
+    dimensions={"model": "text"},
+    metrics=tuple(Metric(f"{kind}_tokens") for kind in ("input", "output", "total")),
+    always=False,
+)
+"""What tells which models were used at all; no table."""
+
+OF_ROOTS = (WHO_RUNS, WHAT_WAS_USED)
+OF_ALL_CALLS = tuple(replace(one, roots_only=False) for one in OF_ROOTS)
+
 TABLES = (USAGE.table(), CALLS.table())

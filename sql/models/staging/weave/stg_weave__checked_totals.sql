@@ -1,7 +1,8 @@
 -- Grain: one row per side, project, local day and model.
 -- Key: all of these and source_name.
 -- Inputs: the usage buckets by model, and the call buckets of all models together.
--- Rule: a bound and no sum; a trace can use no model or several.
+-- Rule: a bound and no sum; a trace can use no model or several. A day without any usage
+-- has calls of no model.
 with reconciled_days as (
     select * from {{ ref('int_reconciled_days') }}
 ),
@@ -49,9 +50,16 @@ controls as (
         models.request_model as model,
         call_buckets.bucket_start,
         call_buckets.bucket_end,
-        call_buckets.calls
+        call_buckets.calls,
+        case when models.source_name is not null then call_buckets.calls else 0 end
+            as calls_of_others,
+        case
+            when models.source_name is not null
+                then 'usage counts OpenTelemetry spans that begin no trace'
+            else 'no call of the day has any usage'
+        end as caveat
     from call_buckets
-    inner join models
+    left join models
         on
             call_buckets.source_name = models.source_name
             and call_buckets.account_id = models.account_id
@@ -59,7 +67,6 @@ controls as (
 ),
 
 {%- set measures = {'calls': 'calls'} %}
-{%- set spans = "'usage counts OpenTelemetry spans that begin no trace'" %}
 
 final as (
     {{ one_row_per_measure(
@@ -71,9 +78,9 @@ final as (
         'usage_buckets_vs_call_buckets',
         'control',
         measures,
-        below={'calls': 'calls'},
+        below={'calls': 'calls_of_others'},
         because='control includes calls of other models',
-        caveats={'calls': spans},
+        caveats={'calls': 'caveat'},
     ) }}
 )
 
