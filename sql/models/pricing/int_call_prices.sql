@@ -62,6 +62,7 @@ located as (
         coalesce(
             lower({{ json_text('calls.attributes', 'service_tier') }}), 'default'
         ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,
+        {{ json_text('calls.attributes', 'other_units') }} is not null as has_other_units,
         coalesce(calls.called_at, calls.finished_at) as priced_at,
         price_providers.price_provider,
         price_providers.price_region
@@ -118,6 +119,7 @@ reasoned as (
             when not is_listed then 'model_not_listed'
             when catalogue is null then 'model_not_listed_at_that_time'
             when not is_standard_tier then 'service_tier_not_listed'
+            when has_other_units then 'units_not_priced'
             else why_not
         end as reason_unpriced
     from charged

@@ -48,7 +48,16 @@ logs as (
             -- Nobody gave the model a price: its cost is not known, it is not 0.
             when not is_priced and (is_success or usage_total_tokens > 0) then null
             else 0
-        end as cost_reported
+        end as cost_reported,
+        -- Parts of input and output that cost another price, and what is no token at all.
+        {{ json_attributes({
+            'audio_input_tokens': 'nullif(usage_audio_input_tokens, 0)',
+            'image_input_tokens': 'nullif(usage_image_input_tokens, 0)',
+            'video_input_tokens': 'nullif(usage_video_input_tokens, 0)',
+            'audio_output_tokens': 'nullif(usage_audio_output_tokens, 0)',
+            'image_output_tokens': 'nullif(usage_image_output_tokens, 0)',
+            'web_search_count': 'nullif(usage_web_search_count, 0)',
+        }) }} as other_units
     from classified
 ),
 
@@ -111,7 +120,7 @@ final as (
             'channel': 'logs.channel',
             'channel_name': 'channels.channel_name',
             'service_tier': 'coalesce(logs.usage_context_service_tier, logs.service_tier)',
-            'web_search_count': 'logs.usage_web_search_count',
+            'other_units': "cast(nullif(logs.other_units, '{}') as json)",
             'async_usage_status': 'logs.async_usage_status',
             'user': 'logs.user_id',
             'metadata': 'cast(logs.metadata as json)',
