@@ -13,6 +13,7 @@ import pytest
 
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
+CASES_APART = Path(__file__).with_name("cases") / "apart"
 CASES = {path.stem: path for path in sorted(Path(__file__).with_name("cases").glob("*.json"))}
 LISTS = (
     "raw_aiproxy.channels",
@@ -44,6 +45,22 @@ def test_the_right_figures(name: str, project: SqlWarehouse) -> None:
         built = project.dbt("build", *without, timezone="UTC")
         assert built.ok, built.said
     assert [list(row) for row in project.run(case["query"])] == case["expected"]
+
+
+def test_one_call_seen_by_gateway_and_provider(project: SqlWarehouse) -> None:
+    # Which of the two should count is for a person to say.
+    case = json.loads((CASES_APART / "one_call_seen_by_gateway_and_provider.json").read_text())
+    project.empty()
+    put(project, case["input"]["night_1"])
+    built = project.dbt("build", *WITHOUT_TESTS[2:], timezone="UTC")
+    assert built.ok, built.said
+    assert "WARN 1 sources_count_no_call_twice" in built.said
+    project.run(
+        "update raw_aiproxy.logs set request_at = request_at - interval '9' second, "
+        "created_at = created_at - interval '9' second"
+    )
+    apart = project.dbt("build", *WITHOUT_TESTS[2:], "--full-refresh", timezone="UTC")
+    assert "PASS sources_count_no_call_twice" in apart.said
 
 
 def put(warehouse: SqlWarehouse, night: list[tuple[str, Any]]) -> None:
