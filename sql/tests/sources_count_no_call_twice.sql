@@ -1,5 +1,5 @@
--- Days on which two sources that both count in totals show many of the same calls: of the
--- same model, with the same tokens, begun within a second of each other. A few are chance.
+-- Days on which two sources that both count in totals show many of the same calls: of one
+-- model, with the same tokens, begun within a second of each other. A few are chance.
 with calls as (
     select
         calls.source_name,
@@ -21,7 +21,7 @@ seconds as (
     {%- for second in [-1, 0, 1] %}
         select
             calls.*,
-            begun_at + interval '{{ second }}' second as seen_at
+            calls.begun_at + interval '{{ second }}' second as seen_at
         from calls
         {{ "union all" if not loop.last }}
     {%- endfor %}
