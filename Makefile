@@ -26,10 +26,10 @@ nightly: $(READY) ## Load what is new from the vendors set up in .dlt/, then bui
 	@$(RUN)/llm-usage nightly
 
 test: $(READY) lint ## Check style and types, run the tests
-	$(RUN)/pytest --numprocesses 2 --dist loadfile
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY) lint ## The same with the tests that take minutes each
-	$(RUN)/pytest --numprocesses 2 --dist loadfile -m ''
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m ''
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .

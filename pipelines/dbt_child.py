@@ -2,11 +2,12 @@
 
 `python -m pipelines.dbt_child ARGUMENTS` is `dbt ARGUMENTS`, but it ends at once when its standard
 input closes, as it does when the parent ends, however it ends: a dbt that went on alone would hold
-the warehouse's lock against the next night.
+the warehouse's lock against the next night. It runs in the warehouse's folder.
 """
 
 import os
 import threading
+from pathlib import Path
 
 from dbt.cli.main import cli
 
@@ -21,6 +22,15 @@ def _end_with_parent() -> None:
     os._exit(ORPHANED)
 
 
+def _go_to_warehouse() -> None:
+    """Let the path of the warehouse, by which dbt knows what it read, be the same in any folder."""
+    path = Path(os.environ["LLM_USAGE_WAREHOUSE"])
+    os.chdir(path.parent)
+    # The dot keeps a name with a colon from being read as an address.
+    os.environ["LLM_USAGE_WAREHOUSE"] = f"./{path.name}"
+
+
 if __name__ == "__main__":
+    _go_to_warehouse()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cli()

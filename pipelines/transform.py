@@ -173,7 +173,11 @@ def _tested(
     everything: bool,
     held: Sequence[str] = (),
 ) -> Outcome:
-    outcome = _dbt(warehouse, arguments, {"test_all": everything, "held_sources": held})
+    told = {
+        "LLM_USAGE_TEST_ALL": json.dumps(everything),
+        "LLM_USAGE_HELD_SOURCES": json.dumps(held),
+    }
+    outcome = _dbt(warehouse, arguments, told)
     if everything and outcome.is_sound:
         with connect(warehouse) as connection:
             connection.execute(f"create or replace table {TESTED} as select now() as tested_at")
@@ -190,9 +194,9 @@ def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:
 
 
 def _dbt(
-    warehouse: WarehouseSettings, arguments: list[str], variables: dict[str, Any] | None = None
+    warehouse: WarehouseSettings, arguments: list[str], told: dict[str, str] | None = None
 ) -> Outcome:
-    work = warehouse.data_folder / "dbt"
+    work = warehouse.data_folder.absolute() / "dbt"
     work.mkdir(parents=True, exist_ok=True)
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
@@ -203,12 +207,14 @@ def _dbt(
                 *("--quiet", "--no-use-colors", *arguments),
                 *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
                 *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-                *("--vars", json.dumps(_variables(warehouse) | (variables or {}))),
+                *("--vars", json.dumps(variables(warehouse))),
             ],
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
                 "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_models,
+                "LLM_USAGE_MACROS_CHECKSUM": macros_checksum(SQL_PROJECT),
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+                **(told or {}),
             },
             output=file,
         )
@@ -245,12 +251,12 @@ def _cause(said: str) -> str:
     return " ".join(told[: 1 if "Traceback" in said else 3]) or "it said nothing"
 
 
-def _variables(warehouse: WarehouseSettings) -> dict[str, str | int]:
+def variables(warehouse: WarehouseSettings) -> dict[str, str | int]:
+    """Return the variables of every run: a run whose differ has dbt read the whole project anew."""
     return {
         "reporting_timezone": warehouse.reporting_timezone,
         "reporting_currency": warehouse.reporting_currency,
         "rate_max_age": warehouse.rate_max_age.in_days(),
-        "macros_checksum": macros_checksum(SQL_PROJECT),
     }
 
 

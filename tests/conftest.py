@@ -1,13 +1,25 @@
 """What every test finds as a new process would."""
 
+import os
+import shutil
+from tempfile import mkdtemp
+
 import hypothesis
 import pytest
 
 from pipelines.http import pacing
+from tests.sql_helpers import PARSES
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of what dbt read of the models; processes that share the tests inherit it."""
+    if PARSES not in os.environ:
+        os.environ[PARSES] = mkdtemp()
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PARSES)))
 
 
 @pytest.fixture(autouse=True)

@@ -6,20 +6,32 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import duckdb
 
 from pipelines.connectors import connectors
 from pipelines.prices import load_public_prices
 from pipelines.settings import WarehouseSettings
+from pipelines.transform import variables
 from pipelines.warehouse import create_raw_tables
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+
+FILE = "warehouse.duckdb"
+"""The name of every warehouse in tests: dbt knows what it read of the models by it."""
+
+PARSE = "partial_parse.msgpack"
+"""dbt's name for it."""
+
+PARSES = "TESTS_PARSES"
+"""The environment's name for the folder of what dbt read, which all tests of a run share."""
 
 
 class Finished(NamedTuple):
@@ -29,33 +41,67 @@ class Finished(NamedTuple):
     said: str
 
 
-class Project:
-    """A copy of the models in `folder`, and dbt in a process that lasts for many runs."""
+@cache
+def dbt_process() -> subprocess.Popen[str]:
+    """Return the process in which dbt runs for all tests of this one."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("sql_dbt.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(process.communicate)
+    return process
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.sql, self.work = folder, folder / "sql", folder / "dbt"
-        self.path = folder / "w.duckdb"
-        shutil.copytree(SQL, self.sql)
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("sql_dbt.py"))],
-            env={**os.environ, "LLM_USAGE_WAREHOUSE": str(self.path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
 
-    def end(self) -> None:
-        self.process.communicate()
+def run_dbt(
+    *arguments: str, sql: Path, target: Path, warehouse: WarehouseSettings, **told: str
+) -> Finished:
+    """Run dbt with the settings that the program gives it."""
+    line = [
+        # Writing all that dbt does into a file takes a tenth of its time.
+        *("--no-use-colors", "--log-level-file", "none", *arguments),
+        *("--project-dir", str(sql), "--profiles-dir", str(sql)),
+        *("--target-path", str(target), "--log-path", str(target)),
+        *("--vars", json.dumps(variables(warehouse))),
+    ]
+    told |= {
+        "LLM_USAGE_WAREHOUSE": f"./{warehouse.path.name}",
+        "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_models,
+    }
+    process = dbt_process()
+    assert process.stdin
+    assert process.stdout
+    print(json.dumps([str(warehouse.data_folder), line, told]), file=process.stdin, flush=True)
+    return Finished(**json.loads(process.stdout.readline()))
+
+
+def give_parse(warehouse: WarehouseSettings, target: Path | None = None) -> None:
+    """Spare dbt reading the models for a warehouse, which takes it longer than building them.
+
+    It reads them once for each time zone and currency of all tests, and knows by itself whether
+    what it read is still so.
+    """
+    known = [variables(warehouse), warehouse.path.name, warehouse.memory_for_models]
+    saved = Path(os.environ[PARSES]) / sha256(json.dumps(known).encode()).hexdigest()
+    if not saved.exists():
+        own = Path(mkdtemp(dir=saved.parent))
+        alone = replace(warehouse, path=own / warehouse.path.name)
+        read = run_dbt("parse", sql=SQL, target=own, warehouse=alone)
+        assert read.ok, read.said
+        # Whole at once, for the other processes that run tests.
+        (own / PARSE).rename(saved)
+    target = target or warehouse.data_folder / "dbt" / "target"
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(saved, target / PARSE)
 
 
 @cache
-def shared_project() -> Project:
-    """Return the project of all tests of this process, for which dbt reads the models once."""
+def shared_folder() -> Path:
+    """Return the folder of the warehouse that tests of this process use one after the other."""
     folder = Path(mkdtemp())
-    project = Project(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(project.end)
-    return project
+    return folder
 
 
 class SqlWarehouse:
@@ -63,40 +109,28 @@ class SqlWarehouse:
 
     Args:
         folder: where it has a copy of the models of its own, which a test may change; by default it
-            shares them with other tests, one after the other.
+            shares a file with other tests, one after the other.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._is_shared = folder is None
-        self._project = Project(folder) if folder else shared_project()
-        self.path = self._project.path
-        if self._is_shared:
+        self.path = (folder or shared_folder()) / FILE
+        self._target = self.path.parent / "dbt"
+        self._read_for = ""
+        if folder is None:
+            self._sql = SQL
             self.empty()
         else:
+            self._sql = folder / "sql"
+            shutil.copytree(SQL, self._sql)
             self._create_tables()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if not self._is_shared:
-            self._project.end()
-
-    def dbt(self, *arguments: str, timezone: str, **variables: str | bool) -> Finished:
-        """Run dbt, as `arguments` say, for the days of `timezone`, with further variables."""
-        line = [
-            # Writing all that dbt does into a file takes a tenth of its time.
-            *("--no-use-colors", "--log-level-file", "none", *arguments),
-            *("--project-dir", str(self._project.sql), "--profiles-dir", str(self._project.sql)),
-            *("--target-path", str(self._project.work / "target")),
-            *("--log-path", str(self._project.work)),
-            *("--vars", json.dumps({"reporting_timezone": timezone, **variables})),
-        ]
-        process = self._project.process
-        assert process.stdin
-        assert process.stdout
-        print(json.dumps(line), file=process.stdin, flush=True)
-        return Finished(**json.loads(process.stdout.readline()))
+    def dbt(self, *arguments: str, timezone: str, **told: str) -> Finished:
+        """Run dbt, as `arguments` say, for the days of `timezone`, and tell it something more."""
+        warehouse = WarehouseSettings(path=self.path, reporting_timezone=timezone)
+        if timezone != self._read_for:
+            give_parse(warehouse, self._target)
+            self._read_for = timezone
+        return run_dbt(*arguments, sql=self._sql, target=self._target, warehouse=warehouse, **told)
 
     def empty(self) -> None:
         """Begin with a new file; what dbt knows of the models stays."""
@@ -110,9 +144,7 @@ class SqlWarehouse:
 
     def manifest(self) -> dict[str, Any]:
         """Return what dbt knows of the models since it last ran."""
-        found: dict[str, Any] = json.loads(
-            (self._project.work / "target/manifest.json").read_text()
-        )
+        found: dict[str, Any] = json.loads((self._target / "manifest.json").read_text())
         return found
 
     def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -26,8 +26,8 @@ NIGHTS = {"night_1": "2026-11-26 02:00:00Z", "night_2": "2026-11-27 02:00:00Z"}
 
 @pytest.fixture(scope="module")
 def project() -> Iterator[SqlWarehouse]:
-    with SqlWarehouse() as warehouse:
-        yield warehouse
+    warehouse = SqlWarehouse()
+    yield warehouse
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,8 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.settings import WarehouseSettings
 from pipelines.simulator import Fault, Personality, Simulator, World
+from tests.sql_helpers import FILE, give_parse
 
+SHANGHAI = "Asia/Shanghai"
 COMMAND = [sys.executable, "-c", "from pipelines.cli import app; app()"]
 
 
@@ -50,8 +53,10 @@ def night(
             SOURCES__AIPROXY__ADMIN_KEY=proxy.settings["admin_key"],
             SOURCES__AIPROXY__START="P2D",
             SOURCES__AIPROXY__ATTEMPTS="1",
-            WAREHOUSE__REPORTING_TIMEZONE="Asia/Shanghai",
+            WAREHOUSE__REPORTING_TIMEZONE=SHANGHAI,
         )
+        path = shell.folder / "data" / FILE
+        give_parse(WarehouseSettings(path=path, reporting_timezone=SHANGHAI))
         yield proxy, shell, shell("nightly")
 
 
@@ -161,6 +166,7 @@ def test_a_warehouse_held_by_another_program_is_named(night: Night) -> None:
 def test_a_first_night_whose_only_source_failed_publishes_nothing(shell: Shell) -> None:
     shell.set(SOURCES__AIPROXY__BASE_URL="http://127.0.0.1:1/api", SOURCES__AIPROXY__ADMIN_KEY="x")
     shell.set(SOURCES__AIPROXY__ATTEMPTS="1")
+    give_parse(WarehouseSettings(path=shell.folder / "data" / FILE))
     done = shell("nightly")
     verdict = "NOT PUBLISHED: failed: aiproxy; no file yet"
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, verdict), done.stderr

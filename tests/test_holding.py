@@ -16,6 +16,7 @@ from pipelines.publish import publish
 from pipelines.settings import WarehouseSettings
 from pipelines.transform import Outcome, check, transform
 from pipelines.warehouse import create_raw_tables
+from tests.sql_helpers import FILE, give_parse
 
 NOW_DEPENDENT = {"load_status": "hours_since_last_window"}
 CURRENCY = "calls have a reported cost without a currency, or a currency without a cost"
@@ -85,16 +86,18 @@ def shown(connection: duckdb.DuckDBPyConnection, file: str) -> dict[str, list[An
 
 def begun(folder: Path) -> Story:
     folder.mkdir(exist_ok=True)
-    story = Story(WarehouseSettings(path=folder / "w.duckdb", published_path=folder / "p.duckdb"))
+    story = Story(WarehouseSettings(path=folder / FILE, published_path=folder / "p.duckdb"))
     create_raw_tables(story.warehouse, connectors().values())
+    give_parse(story.warehouse)
     return story
 
 
 def begun_from(story: Story, folder: Path) -> Story:
     """Go on with copies of a story's files."""
-    copy = Story(WarehouseSettings(path=folder / "w.duckdb", published_path=folder / "p.duckdb"))
+    copy = Story(WarehouseSettings(path=folder / FILE, published_path=folder / "p.duckdb"))
     shutil.copy(story.warehouse.path, copy.warehouse.path)
     shutil.copy(story.warehouse.published_path, copy.warehouse.published_path)
+    give_parse(copy.warehouse)
     return copy
 
 
@@ -206,8 +209,9 @@ def test_a_corrected_source_is_what_a_full_rebuild_says(story: Story, tmp_path: 
     assert story.nights["corrected"].ok, story.nights["corrected"]
     assert "held" not in story.status["corrected"]
     assert len(story.rows("corrected", "calls", "broken")) == 4
-    copy = replace(story.warehouse, path=tmp_path / "w.duckdb")
+    copy = replace(story.warehouse, path=tmp_path / FILE)
     shutil.copy(story.warehouse.path, copy.path)
+    give_parse(copy)
     with duckdb.connect(str(copy.path)) as connection:
         connection.execute("delete from transform_state.processed_slices")
         left = connection.execute(
@@ -216,7 +220,7 @@ def test_a_corrected_source_is_what_a_full_rebuild_says(story: Story, tmp_path: 
         assert left.fetchall() == []
     assert transform(copy, connectors().values(), tests=False).ok
     with duckdb.connect(str(copy.path), read_only=True) as connection:
-        rebuilt = shown(connection, "w")
+        rebuilt = shown(connection, Path(FILE).stem)
     assert story.published["corrected"] == rebuilt
 
 

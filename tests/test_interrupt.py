@@ -32,12 +32,22 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any,
         yield proxy, project
 
 
+def started(script: str) -> subprocess.Popen[str]:
+    """Start a script that an interrupt reaches, though tests in the background ignore it."""
+    # A child inherits that a signal is ignored, but not that a function handles it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("script", "code"), [(NIGHT, 130), (PLAIN, -signal.SIGINT)])
 def test_ctrl_c_ends_it_within_two_seconds(
     slow: tuple[Any, Project], script: str, code: int
 ) -> None:
     proxy, project = slow
-    child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    child = started(script)
     deadline = time.monotonic() + 30
     while not proxy.world.requests and time.monotonic() < deadline:
         time.sleep(0.05)

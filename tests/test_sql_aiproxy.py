@@ -20,40 +20,40 @@ JOBS: list[tuple[int, str, int, int, int, str, int | None]] = [
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[SqlWarehouse]:
-    with SqlWarehouse() as one:
-        for number, model, asked, ended, status, load_id, tokens in JOBS:
-            cost = {} if tokens is None else {"used_amount": 0.5, "price_output_price": 0.05}
-            insert(
-                one,
-                "logs",
-                **{"id": number, "request_at": hour(asked), "created_at": hour(ended)},
-                **{"model": model, "code": 200, "async_usage_status": status, "currency": "USD"},
-                **{"usage_output_tokens": tokens, "_dlt_load_id": load_id, **cost},
-            )
-        for model, at, calls, tokens in [
-            ("video", 5, 0, 9),
-            ("video", 6, 1, 0),
-            ("video", 8, 1, 0),
-            ("pending", 5, 1, 3),
-            ("late", 5, 1, 0),
-        ]:
-            insert(
-                one,
-                "dashboard",
-                **{"bucket_start": hour(at), "scope": "", "model": model, "channel_id": 1},
-                **{"request_count": calls, "output_tokens": tokens, "_dlt_load_id": "l1"},
-            )
+    one = SqlWarehouse()
+    for number, model, asked, ended, status, load_id, tokens in JOBS:
+        cost = {} if tokens is None else {"used_amount": 0.5, "price_output_price": 0.05}
         insert(
             one,
-            "load_ledger",
-            **{"slice_id": "dashboard", "stream": "dashboard", "scope": "", "_dlt_load_id": "l1"},
-            **{"window_start": hour(0), "window_end": hour(23), "read_started_at": hour(23)},
+            "logs",
+            **{"id": number, "request_at": hour(asked), "created_at": hour(ended)},
+            **{"model": model, "code": 200, "async_usage_status": status, "currency": "USD"},
+            **{"usage_output_tokens": tokens, "_dlt_load_id": load_id, **cost},
         )
-        done = one.dbt(
-            "build", "--select", "+stg_aiproxy__checked_totals", *WITHOUT_TESTS, timezone="UTC"
+    for model, at, calls, tokens in [
+        ("video", 5, 0, 9),
+        ("video", 6, 1, 0),
+        ("video", 8, 1, 0),
+        ("pending", 5, 1, 3),
+        ("late", 5, 1, 0),
+    ]:
+        insert(
+            one,
+            "dashboard",
+            **{"bucket_start": hour(at), "scope": "", "model": model, "channel_id": 1},
+            **{"request_count": calls, "output_tokens": tokens, "_dlt_load_id": "l1"},
         )
-        assert done.ok, done.said
-        yield one
+    insert(
+        one,
+        "load_ledger",
+        **{"slice_id": "dashboard", "stream": "dashboard", "scope": "", "_dlt_load_id": "l1"},
+        **{"window_start": hour(0), "window_end": hour(23), "read_started_at": hour(23)},
+    )
+    done = one.dbt(
+        "build", "--select", "+stg_aiproxy__checked_totals", *WITHOUT_TESTS, timezone="UTC"
+    )
+    assert done.ok, done.said
+    yield one
 
 
 def insert(one: SqlWarehouse, table: str, **row: Any) -> None:

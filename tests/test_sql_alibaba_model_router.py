@@ -15,6 +15,7 @@ from pipelines.settings import load_warehouse
 from pipelines.simulator.alibaba_model_router import Usage
 from pipelines.transform import transform
 from tests.loads import NOW, Project, frozen, vendor
+from tests.sql_helpers import give_parse
 
 NAME = "alibaba_model_router"
 SHANGHAI = "Asia/Shanghai"
@@ -42,6 +43,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                 round(START.timestamp()) + 60, model="acme-support-tuned-v2", usage=Usage(70, 7)
             )
             assert project.load().error is None
+            give_parse(load_warehouse())
             outcome = transform(load_warehouse(), connectors().values(), tests=False)
             assert outcome.ok, outcome.problems
             first, last = round(START.timestamp()), round(NOW.timestamp()) - 120

@@ -27,6 +27,7 @@ from pipelines.simulator import Simulator
 from pipelines.transform import transform
 from pipelines.warehouse import connect, writing
 from tests.loads import NOW, Project, frozen
+from tests.sql_helpers import give_parse
 
 DAYS = 12
 YESTERDAY = date(2026, 11, 19)
@@ -82,6 +83,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Morning]:
         with writing(warehouse), ThreadPoolExecutor(4) as pool:
             done = pool.map(lambda one: load_source(one, run, LogWatcher()), configured_sources([]))
             assert [one.error for one in done] == [None] * 4
+        give_parse(warehouse)
         assert transform(warehouse, connectors().values(), tests=False).ok
         publish(warehouse)
         first = Morning(warehouse, "").one("select max(recorded_at)::varchar from publications")

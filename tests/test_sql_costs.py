@@ -206,16 +206,16 @@ def load(warehouse: SqlWarehouse) -> None:
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlWarehouse]:
     folder = tmp_path_factory.mktemp("costs")
-    with SqlWarehouse(folder) as warehouse:
-        seeds = folder / "sql" / "seeds"
-        write_seed(seeds / "own_prices.csv", price_rows(PRICES))
-        listed = [{"provider_name": row.pop("provider"), **row} for row in price_rows(LISTED)]
-        standard = [{"service_tier": "standard", **row} for row in listed]
-        write_seed(seeds / "list_prices.csv", standard)
-        load(warehouse)
-        built = warehouse.dbt("build", *WITHOUT_TESTS, timezone="UTC")
-        assert built.ok, built.said
-        yield warehouse
+    warehouse = SqlWarehouse(folder)
+    seeds = folder / "sql" / "seeds"
+    write_seed(seeds / "own_prices.csv", price_rows(PRICES))
+    listed = [{"provider_name": row.pop("provider"), **row} for row in price_rows(LISTED)]
+    standard = [{"service_tier": "standard", **row} for row in listed]
+    write_seed(seeds / "list_prices.csv", standard)
+    load(warehouse)
+    built = warehouse.dbt("build", *WITHOUT_TESTS, timezone="UTC")
+    assert built.ok, built.said
+    yield warehouse
 
 
 @pytest.fixture(scope="module")

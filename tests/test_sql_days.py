@@ -32,9 +32,9 @@ class Story:
         *arguments: str,
         timezone: str,
         ok: bool = True,
-        **variables: str | bool,
+        **told: str,
     ) -> None:
-        finished = warehouse.dbt(*arguments, timezone=timezone, **variables)
+        finished = warehouse.dbt(*arguments, timezone=timezone, **told)
         assert finished.ok is ok, finished.said
         self.said[name] = finished.said
         self.calls[name] = dict(warehouse.run("select call_id, call_date from calls"))
@@ -56,8 +56,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story() -> Story:
     story = Story()
-    with SqlWarehouse() as one:
-        tell(story, one)
+    one = SqlWarehouse()
+    tell(story, one)
     return story
 
 
@@ -95,8 +95,10 @@ def tell(story: Story, one: SqlWarehouse) -> None:
 
     one.run("update daily_tokens set calls = 70 where usage_date = '2026-11-01'")
     one.load("l7", "2026-11-03 20:00:00Z", "2026-11-03 21:00:00Z", {7: "2026-11-03 20:30:00Z"})
-    story.run("night", one, "build", *no_unit_tests, timezone="UTC", test_all=False)
-    story.run("macro", one, "build", *MODELS_ONLY, timezone="UTC", macros_checksum="changed")
+    story.run("night", one, "build", *no_unit_tests, timezone="UTC", LLM_USAGE_TEST_ALL="false")
+    story.run(
+        "macro", one, "build", *MODELS_ONLY, timezone="UTC", LLM_USAGE_MACROS_CHECKSUM="changed"
+    )
 
 
 def test_first_run_builds_every_day(story: Story) -> None:

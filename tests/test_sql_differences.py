@@ -13,7 +13,7 @@ from pipelines.differences import forget, tables
 from pipelines.history import VERSIONED
 from pipelines.publish import publish
 from pipelines.settings import WarehouseSettings
-from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
+from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse
 
 NIGHTS = {
     "first": True,
@@ -51,7 +51,7 @@ class Nights:
         """Publish, and once more whole, from the same warehouse and the same earlier file."""
         other = self.folder / "other"
         other.mkdir(exist_ok=True)
-        copy = WarehouseSettings(path=other / "w.duckdb", published_path=other / "p.duckdb")
+        copy = WarehouseSettings(path=other / FILE, published_path=other / "p.duckdb")
         shutil.copy(self.warehouse.path, copy.path)
         copy.published_path.unlink(missing_ok=True)
         if self.file.exists():
@@ -99,9 +99,9 @@ def shown(connection: duckdb.DuckDBPyConnection, file: str, name: str) -> list[t
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     folder = tmp_path_factory.mktemp("nights")
-    with SqlWarehouse(folder) as warehouse:
-        nights = Nights(folder, warehouse)
-        tell(nights)
+    warehouse = SqlWarehouse(folder)
+    nights = Nights(folder, warehouse)
+    tell(nights)
     return nights
 
 

@@ -14,12 +14,14 @@ from pipelines.publish import publish
 from pipelines.settings import WarehouseSettings
 from pipelines.transform import Outcome, check, transform
 from pipelines.warehouse import create_raw_tables
+from tests.sql_helpers import FILE, give_parse
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     """Two calls, built: one with more cached tokens than input, one of half a negative amount."""
-    warehouse = WarehouseSettings(path=tmp_path_factory.mktemp("findings") / "w.duckdb")
+    warehouse = WarehouseSettings(path=tmp_path_factory.mktemp("findings") / FILE)
+    give_parse(warehouse)
     create_raw_tables(warehouse, connectors().values())
     run(
         warehouse,

@@ -140,32 +140,32 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story() -> Iterator[Story]:
-    with SqlWarehouse() as one:
-        for load in (load_gateway, load_tencent, load_model_router, load_weave):
-            load(one)
-        for currency, rate in (("USD", 1), ("IDR", 16_000), ("CNY", 7)):
-            for day in (1, 8):
-                one.run(
-                    "insert into raw_rates.ecb (currency, valid_on, units_per_euro) "
-                    f"values ('{currency}', '2026-11-{day:02}', {rate})"
-                )
-        built = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
-        assert built.ok, built.said
-        rejected = one.run(
-            "select case when source_name = 'proxy' then row_id else source_name end, row_kind, "
-            "column_name, value_sent, why from rejected_values order by all"
-        )
-        # A second night reads the eighth again, and the call of that day is mended.
-        one.run("update rejected_values set why = 'stays' where usage_date = '2026-11-01'")
-        one.run("update raw_aiproxy.logs set used_amount = 0.5 where id in (1, 5)")
-        one.load("l2", "2026-11-08 00:00:00Z", "2026-11-09 00:00:00Z", {})
-        again = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
-        assert again.ok, again.said
-        second = one.run(
-            "select row_id, column_name, why from rejected_values "
-            "where source_name = 'proxy' order by all"
-        )
-        yield Story(one, rejected, second)
+    one = SqlWarehouse()
+    for load in (load_gateway, load_tencent, load_model_router, load_weave):
+        load(one)
+    for currency, rate in (("USD", 1), ("IDR", 16_000), ("CNY", 7)):
+        for day in (1, 8):
+            one.run(
+                "insert into raw_rates.ecb (currency, valid_on, units_per_euro) "
+                f"values ('{currency}', '2026-11-{day:02}', {rate})"
+            )
+    built = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
+    assert built.ok, built.said
+    rejected = one.run(
+        "select case when source_name = 'proxy' then row_id else source_name end, row_kind, "
+        "column_name, value_sent, why from rejected_values order by all"
+    )
+    # A second night reads the eighth again, and the call of that day is mended.
+    one.run("update rejected_values set why = 'stays' where usage_date = '2026-11-01'")
+    one.run("update raw_aiproxy.logs set used_amount = 0.5 where id in (1, 5)")
+    one.load("l2", "2026-11-08 00:00:00Z", "2026-11-09 00:00:00Z", {})
+    again = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
+    assert again.ok, again.said
+    second = one.run(
+        "select row_id, column_name, why from rejected_values "
+        "where source_name = 'proxy' order by all"
+    )
+    yield Story(one, rejected, second)
 
 
 def test_what_cannot_be_summed_is_named_as_it_was_sent(story: Story) -> None:
@@ -241,24 +241,24 @@ def test_another_night_asks_only_what_it_touched(story: Story) -> None:
 
 def test_refund_ends_no_publishing() -> None:
     """A team that is given back more than it spends lands below what it spent."""
-    with SqlWarehouse() as one:
-        for day in range(1, 16):
-            one.insert(
-                "raw_alibaba_model_router.billing_details",
-                **{"source_name": "mr", "base_url": "h", "currency": "CNY", "model_code": "m"},
-                **{"request_time": f"2026-11-{day:02} 12:00:00Z", "request_time_raw": day},
-                **{"amount": -1 if day > 8 else 1, "_dlt_load_id": "m1"},
-            )
+    one = SqlWarehouse()
+    for day in range(1, 16):
         one.insert(
-            "raw_alibaba_model_router.load_ledger",
-            **{"slice_id": "m1", "source_name": "mr", "stream": "billing_details", "scope": ""},
-            **{"window_start": "2026-11-01", "window_end": "2026-11-16", "_dlt_load_id": "m1"},
-            **{"read_started_at": "2026-11-20", "read_finished_at": "2026-11-20"},
+            "raw_alibaba_model_router.billing_details",
+            **{"source_name": "mr", "base_url": "h", "currency": "CNY", "model_code": "m"},
+            **{"request_time": f"2026-11-{day:02} 12:00:00Z", "request_time_raw": day},
+            **{"amount": -1 if day > 8 else 1, "_dlt_load_id": "m1"},
         )
-        built = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
-        assert built.ok, built.said
-        landings = one.run(
-            "select spent, lowest_landing, expected_landing, highest_landing from month_to_date "
-            "where currency = 'CNY' and spent is not null and team = 'unassigned'"
-        )
-        assert landings == [(1, -14, Decimal("1.666666666666"), 16)]
+    one.insert(
+        "raw_alibaba_model_router.load_ledger",
+        **{"slice_id": "m1", "source_name": "mr", "stream": "billing_details", "scope": ""},
+        **{"window_start": "2026-11-01", "window_end": "2026-11-16", "_dlt_load_id": "m1"},
+        **{"read_started_at": "2026-11-20", "read_finished_at": "2026-11-20"},
+    )
+    built = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
+    assert built.ok, built.said
+    landings = one.run(
+        "select spent, lowest_landing, expected_landing, highest_landing from month_to_date "
+        "where currency = 'CNY' and spent is not null and team = 'unassigned'"
+    )
+    assert landings == [(1, -14, Decimal("1.666666666666"), 16)]

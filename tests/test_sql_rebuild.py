@@ -32,16 +32,16 @@ def marts(warehouse: SqlWarehouse) -> dict[str, list[tuple[Any, ...]]]:
 )
 @given(seed=st.integers(1, 2**16))
 def test_any_nights_end_where_a_rebuild_does(seed: int) -> None:
-    with SqlWarehouse() as warehouse:
-        told: dict[str, list[str]] = {}
-        for stories in nights(warehouse, seed, SOURCES, NIGHTS):
-            told = {story.name: story.said for story in stories}
-            built = warehouse.dbt("build", *WITHOUT_TESTS, timezone=TIMEZONE)
-            assert built.ok, built.said
-        incremental = marts(warehouse)
-        built = warehouse.dbt("build", *WITHOUT_TESTS, "--full-refresh", timezone=TIMEZONE)
+    warehouse = SqlWarehouse()
+    told: dict[str, list[str]] = {}
+    for stories in nights(warehouse, seed, SOURCES, NIGHTS):
+        told = {story.name: story.said for story in stories}
+        built = warehouse.dbt("build", *WITHOUT_TESTS, timezone=TIMEZONE)
         assert built.ok, built.said
-        rebuilt = marts(warehouse)
+    incremental = marts(warehouse)
+    built = warehouse.dbt("build", *WITHOUT_TESTS, "--full-refresh", timezone=TIMEZONE)
+    assert built.ok, built.said
+    rebuilt = marts(warehouse)
     assert len(incremental["calls"]) > SOURCES
     for name, rows in rebuilt.items():
         gone, new = set(incremental[name]) - set(rows), set(rows) - set(incremental[name])

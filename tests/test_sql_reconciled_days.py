@@ -39,8 +39,8 @@ PAIR, MODEL = "logs_vs_dashboard", "gpt-4o"
 @pytest.fixture(scope="module")
 def story() -> Story:
     story = Story()
-    with SqlWarehouse() as one:
-        tell(story, one)
+    one = SqlWarehouse()
+    tell(story, one)
     return story
 
 

@@ -15,7 +15,7 @@ from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse
 from pipelines.simulator import Simulator
 from pipelines.simulator.tencent_lke import lie_for_demo
 from tests.loads import NOW, Project, frozen
-from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
+from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse
 
 START = NOW.subtract(days=3)
 SEARCH = "acme/search"
@@ -99,18 +99,18 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         for name, settings in vendors.settings().items():
             projects.append(project := Project(folder, patch, name))
             project.set(**(settings | {"slice": "P7D"}))
-            project.set_warehouse(path=str(folder / "w.duckdb"))
+            project.set_warehouse(path=str(folder / FILE))
             assert project.load().error is None
         warehouse = load_warehouse()
-        with SqlWarehouse(folder) as built:
-            honest = reconciled(built, warehouse)
-            lie(vendors)
-            demo_mark(warehouse).write_text("simulated")
-            for project in projects:
-                # Billing lines of the last hour are still to come.
-                period = (START, NOW.subtract(hours=1))
-                assert project.load(NOW, period, run_id="again").error is None
-            yield Story(honest, reconciled(built, warehouse))
+        built = SqlWarehouse(folder)
+        honest = reconciled(built, warehouse)
+        lie(vendors)
+        demo_mark(warehouse).write_text("simulated")
+        for project in projects:
+            # Billing lines of the last hour are still to come.
+            period = (START, NOW.subtract(hours=1))
+            assert project.load(NOW, period, run_id="again").error is None
+        yield Story(honest, reconciled(built, warehouse))
 
 
 def lie(vendors: Simulator) -> None:

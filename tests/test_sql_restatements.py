@@ -80,10 +80,10 @@ class Nights:
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     folder = tmp_path_factory.mktemp("nights")
-    with SqlWarehouse(folder) as warehouse:
-        nights = Nights(folder, warehouse)
-        tell(nights)
-        yield nights
+    warehouse = SqlWarehouse(folder)
+    nights = Nights(folder, warehouse)
+    tell(nights)
+    yield nights
 
 
 def tell(nights: Nights) -> None:

@@ -15,6 +15,7 @@ from pipelines.connectors import connectors
 from pipelines.errors import RunError
 from pipelines.settings import WarehouseSettings
 from pipelines.transform import macros_checksum, transform
+from tests.sql_helpers import FILE, give_parse
 
 PATIENCE = 60
 
@@ -23,9 +24,10 @@ PATIENCE = 60
 def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A `transform` under way, its dbt started."""
     (tmp_path / ".dlt").mkdir()
+    give_parse(WarehouseSettings(path=tmp_path / FILE))
     environment = os.environ | {
         "DLT_PROJECT_DIR": str(tmp_path),
-        "WAREHOUSE__PATH": str(tmp_path / "warehouse.duckdb"),
+        "WAREHOUSE__PATH": str(tmp_path / FILE),
     }
     with subprocess.Popen(
         [sys.executable, "-c", "from pipelines.cli import app; app()", "transform"],
@@ -50,9 +52,8 @@ def test_dbt_ends_with_the_command_that_started_it(
     while Path(f"/proc/{child}").exists():
         assert time.monotonic() < deadline, "dbt went on alone"
         time.sleep(0.05)
-    outcome = transform(
-        WarehouseSettings(path=tmp_path / "warehouse.duckdb"), connectors().values(), tests=False
-    )
+    warehouse = WarehouseSettings(path=tmp_path / FILE)
+    outcome = transform(warehouse, connectors().values(), tests=False)
     assert outcome.ok
 
 
@@ -71,7 +72,8 @@ def _child_of(command: subprocess.Popen[str]) -> int:
 
 
 def test_what_stopped_dbt_is_told(tmp_path: Path) -> None:
-    warehouse = WarehouseSettings(path=tmp_path / "warehouse.duckdb")
+    warehouse = WarehouseSettings(path=tmp_path / FILE)
+    give_parse(warehouse)
     with duckdb.connect(str(warehouse.path)), pytest.raises(RunError) as told:
         transform(warehouse, connectors().values(), tests=False)
     assert "Could not set lock on file" in str(told.value)

@@ -140,7 +140,7 @@
         read_finished_at,
         _dlt_load_id as load_id
     from {{ ledger.relation_name }}
-    {%- if var('held_sources') %}
+    {%- if held_sources() %}
     where
         (slice_id, _dlt_load_id) not in (
             select slice_id, load_id from {{ source('last_good', 'slices') }}

@@ -1,7 +1,7 @@
 {#- A source that is held: its new rows break an invariant, so that this run builds it as it was last
     published, and the others as they are now.
 
-    `held_sources` names them. Before the run, pipelines/holding.py writes to schema `last_good`
+    `held_sources` of told.sql names them. Before the run, pipelines/holding.py writes to schema `last_good`
     their days that are to be as published (`days`), the slices that are not (`slices`), and the
     published rows of those days, by the name of their table; no such table where nothing was
     published yet. A held source has its rows replaced where the calls and buckets of all vendors
@@ -10,8 +10,8 @@
 
 {#- Whether a row is of a held source. -#}
 {% macro is_held() -%}
-    {%- if var('held_sources') -%}
-        source_name in ('{{ var("held_sources") | join("', '") }}')
+    {%- if held_sources() -%}
+        source_name in ('{{ held_sources() | join("', '") }}')
     {%- else -%}
         false
     {%- endif -%}
@@ -21,7 +21,7 @@
     that it is held on, which follow from `instant`, or on all without it. -#}
 {% macro or_as_published(staged, table, instant=none) -%}
     select * from {{ staged }}
-    {%- if var('held_sources') %}
+    {%- if held_sources() %}
     where
         not ({{ is_held() }})
         {%- if instant %}

@@ -187,7 +187,7 @@
     {{ return({
         'reporting_timezone': var('reporting_timezone'),
         'models_checksum': local_md5(checksums | sort | join),
-        'macros_checksum': var('macros_checksum') or before.get('macros_checksum', ''),
+        'macros_checksum': macros_checksum() or before.get('macros_checksum', ''),
     }) }}
 {%- endmacro %}
 

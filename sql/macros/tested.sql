@@ -1,7 +1,7 @@
 {#- Which rows the data tests of a night look at.
 
     A night tests what it brought and the days that it touched: the others were tested when they
-    were built, and are as they were. With `test_all` every test looks at all of history. -#}
+    were built, and are as they were. With `tests_all` every test looks at all of history. -#}
 
 {#- Where the rows of a large table come from: the column of their day, or `load_id`. What is not
     here is small, or has no days, and is tested whole. -#}
@@ -27,10 +27,10 @@
     {%- set column = tested_by().get(relation.identifier) -%}
     {%- set where = config.get('where') -%}
     {#- A vendor's rows of a held source are not what is built. -#}
-    {%- if var('held_sources') and relation.identifier.startswith('stg_') -%}
+    {%- if held_sources() and relation.identifier.startswith('stg_') -%}
         {%- set where = (where or 'true') ~ ' and not (' ~ is_held() ~ ')' -%}
     {%- endif -%}
-    {%- if where or (column and not var('test_all')) -%}
+    {%- if where or (column and not tests_all()) -%}
         (
             select * from {{ relation }}
             where
@@ -45,7 +45,7 @@
 {#- Whether a row lies where this run's tests look, by its day or its load; see `in_touched_days`
     for `instant`. -#}
 {% macro tested(column, instant=none) -%}
-    {%- if var('test_all') -%}
+    {%- if tests_all() -%}
         true
     {%- elif column == 'load_id' -%}
         load_id in ({{ unprocessed_loads() }})

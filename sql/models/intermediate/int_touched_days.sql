@@ -93,7 +93,7 @@ days as (
         source_name,
         {{ each_day('first_day', 'last_day') }} as usage_date
     from stretches
-    {% if var('held_sources') %}
+    {% if held_sources() %}
         union all
         select
             source_name,
