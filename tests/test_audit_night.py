@@ -8,7 +8,9 @@ from urllib.parse import parse_qs
 import duckdb
 import pytest
 
+from pipelines.settings import WarehouseSettings
 from pipelines.simulator import Personality, Simulator, World
+from tests.sql_helpers import FILE, give_parse
 from tests.test_cli import Shell
 
 HOUR_US = 3_600_000_000
@@ -56,6 +58,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
             SOURCES__AIPROXY__START="P5D",
             SOURCES__AIPROXY__REQUESTS_PER_SECOND="100",
         )
+        give_parse(WarehouseSettings(path=shell.folder / "data" / FILE))
         first = shell("nightly")
         assert first.returncode == 0, first.stderr
         for number in range(5):
