@@ -280,7 +280,8 @@ def test_pages_are_read_until_nothing_more_can_come(
     assert (found, numbers) == (ids, asked_for)
 
 
-def test_two_lines_that_are_equal_on_one_page_are_two() -> None:
+def test_equal_billing_lines_collapse() -> None:
+    """Reported as pymc-labs/decision-lab#58, cellcounter/cellcounter#447, Velir/dbt-ga4#297."""
     line = (
         b'{"requestId":"","requestTime":1795132900,"clientId":1,"apiKeyId":1,"amount":4e-06,'
         b'"modelCode":"text-embedding-v4","inputTokens":8,"outputTokens":0,"totalTokens":8}'

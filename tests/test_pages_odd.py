@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.http import BadResponseError
 from pipelines.pages import Contract, Fields, Parsed, mended, rows_to_table, spelled, to_table
+from pipelines.sources.aiproxy.schema import logs_contract
 
 FIELDS: Fields = {
     "id": "int",
@@ -268,7 +269,8 @@ def test_text_is_free_of_control_characters_and_half_emojis(sent: bytes, kept: s
     assert one(b'"name":"%s"' % sent, "name") == kept
 
 
-def test_half_an_emoji_is_mended_wherever_it_stands() -> None:
+def test_half_an_emoji_stops_a_source() -> None:
+    """Reported as daaain/claude-code-log#139 and getsentry/relay#5833."""
     found = parse(rb'{"id":1,"tags":{"a":"\ud83d"},"\ud83d":1,"notes":"{\"a\":\"\\ud83d\"}"}')
     (row,) = found.table.to_pylist()
     assert row["tags"] == r'{"a":"\ufffd"}'
@@ -337,6 +339,20 @@ def test_any_name_is_just_a_name(name: str) -> None:
     found = parse(b'{"id":1,"prompt":"hi","usage":{"tokens":1,"%s":2}}' % spelt.encode())
     assert found.unknown == {f"usage.{name}"}
     assert found.table["unknown_fields"].to_pylist() == [f'{{"usage.{spelt}":2}}']
+
+
+def test_field_named_star_copies_private_fields() -> None:
+    """Reported as duckdb/duckdb#7624, #12033 and #23148: there a name is a path."""
+    row = (
+        b'{"model":"m","request_id":"","id":8,"created_at":1780315201623,'
+        b'"request_at":1780315200123,"ip":"203.0.113.9","user":"someone","content":"the prompt",'
+        b'"request_detail":{"request_body":"the prompt"},"*":1}'
+    )
+    body = b'{"success":true,"data":{"total":1,"logs":[%s]}}' % row
+    found = to_table("s", [body], logs_contract(frozenset()), {"source_name": "s"})
+    assert found.table["unknown_fields"].to_pylist() == ['{"*":1}']
+    everything = str(found.table.to_pylist())
+    assert not [text for text in ("the prompt", "someone", "203.0.113.9") if text in everything]
 
 
 def test_a_name_may_hold_u0000_and_look_like_a_path() -> None:

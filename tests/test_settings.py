@@ -188,10 +188,11 @@ def test_reporting_currency_and_the_age_of_its_rates(
     assert (found.reporting_currency, found.rate_max_age.in_days()) == ("EUR", 7)
 
 
-@pytest.mark.parametrize("code", ["eur", "EURO", "$", ""])
-def test_reporting_currency_is_a_code(
-    project: Path, monkeypatch: pytest.MonkeyPatch, code: str
-) -> None:
+@pytest.mark.parametrize("code", ["usd", "eur", "EURO", "RMB", "$", ""])
+def test_currency_not_a_code(project: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Reported as firefly-iii/firefly-iii#10460, looplj/axonhub#2202."""
+    with pytest.raises(UsageError, match=r"\[sources.aiproxy\] currency: .*ISO 4217"):
+        aiproxy(monkeypatch, currency=code)
     monkeypatch.setenv("WAREHOUSE__REPORTING_CURRENCY", code)
     with pytest.raises(UsageError, match=r"\[warehouse\] reporting_currency: .*ISO 4217"):
         load_warehouse()

@@ -107,9 +107,10 @@ def test_an_async_job_is_read_again_until_it_settles(empty: tuple[Personality, P
     assert project.query(kinds) == [("nightly",)]
 
 
-def test_ids_that_begin_again_replace_no_call(
+def test_log_ids_begin_again(
     empty: tuple[Personality, Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Reported as songquanpeng/one-api#1018 and #249, tursodatabase/turso#3284."""
     proxy, project = empty
     old, new = NOW.subtract(days=2), NOW.add(hours=1)
     proxy.data.add(id=1, created_at=micros(old), request_id="old")

@@ -115,7 +115,8 @@ def test_a_window_short_of_its_total_is_not_replaced(empty: Both) -> None:
     assert project.one(f"select count(*) from {DETAILS}") == 1
 
 
-def test_a_vendor_that_caps_its_pages_is_read_whole(empty: Both) -> None:
+def test_tencent_page_cap(empty: Both) -> None:
+    """Reported as airbytehq/airbyte#34883 and apache/devlake#4468."""
     lke, project = empty
     for number in range(250):
         lke.data.add(at=seconds(NOW.subtract(hours=1)) + number)

@@ -53,8 +53,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with (
         pytest.MonkeyPatch.context() as patch,
         vendor(folder, patch, "weave", frozen()) as (weave, project),
-        SqlWarehouse() as built,
     ):
+        built = SqlWarehouse()
         project.set(project_id=[NAME], slice="P7D")
         project.set_warehouse(path=str(built.path))
         fill(weave.data)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import DateTime, Duration
 
+from pipelines.settings import first_instant
 from pipelines.windows import (
     Grid,
     Pace,
@@ -161,3 +162,20 @@ def test_an_absence_longer_than_start_loses_nothing(days: int, watermark: str, n
     found = nightly_window(at(watermark), at(now).subtract(days=days), at(now), pace())
     assert found
     assert found.start <= at(watermark)
+
+
+@pytest.mark.parametrize(
+    ("start", "watermark", "now"),
+    [
+        ("P30D", "2026-10-01T03:00:00Z", "2026-11-05T03:00:00Z"),
+        ("P3D", "2026-11-10T00:00:00Z", "2026-11-20T00:00:00Z"),
+        ("P1D", "2026-10-01T03:00:00Z", "2026-10-05T03:00:00Z"),
+        ("P1D", "2026-10-01T03:00:00Z", "2027-10-01T03:00:00Z"),
+    ],
+)
+def test_start_duration_moves(start: str, watermark: str, now: str) -> None:
+    """Reported as dbt-labs/dbt-core#15518, PostHog/posthog#64417, airbytehq/airbyte#69297."""
+    moved = first_instant(start, "UTC", at(now))
+    read = nightly_window(at(watermark), moved, at(now), pace())
+    assert read
+    assert read.start <= at(watermark)
