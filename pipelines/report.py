@@ -22,31 +22,34 @@ from pipelines.settings import WarehouseSettings, demo_mark
 from pipelines.transform import Outcome
 
 LAST_WEEK = """
-    with tokens as (
-        select model, sum(calls) as calls, sum(input_tokens) as input_tokens,
-            sum(output_tokens) as output_tokens
-        from daily_tokens
-        where usage_date > (select max(usage_date) from daily_tokens) - 7
+    with counted as (
+        from daily_costs
+        where counts_in_totals
+            and usage_date > (select max(usage_date) from daily_costs where counts_in_totals) - 7
+    ),
+
+    sums as (
+        from counted
+        select model, sum(calls) as calls,
+            sum(calls) filter (cost is null) as unpriced_calls,
+            sum(priced_tokens + unpriced_tokens) as total_tokens
         group by model
     ),
 
     costs as (
-        select model, string_agg(printf('%.2f', cost) || ' ' || currency, ' + ') as cost
         from (
-            select model, currency, sum(cost) as cost
-            from daily_costs
-            where usage_date > (select max(usage_date) from daily_costs) - 7
-                and cost is not null
-            group by model, currency
-            order by currency
+            from counted select model, currency, sum(cost) as cost
+            where cost is not null group by model, currency order by currency
         )
+        select model, string_agg(printf('%.2f', cost) || ' ' || currency, ' + ') as cost,
+            sum(cost) as weight
         group by model
     )
 
-    select tokens.*, coalesce(costs.cost, 'unpriced') as cost
-    from tokens
-    left join costs on tokens.model is not distinct from costs.model
-    order by tokens.input_tokens desc nulls last
+    from sums left join costs on sums.model is not distinct from costs.model
+    select sums.model, coalesce(costs.cost, 'unpriced') as cost, calls,
+        coalesce(unpriced_calls, 0) as unpriced_calls, total_tokens
+    order by costs.weight desc nulls last, total_tokens desc nulls last
     limit 15
 """
 
@@ -418,7 +421,10 @@ def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
 def _last_week(console: Console, warehouse: WarehouseSettings) -> None:
     with _published(warehouse) as connection:
         found = connection.sql(LAST_WEEK)
-        console.print(f"the last 7 days by model (days in {warehouse.reporting_timezone})")
+        console.print(
+            f"the last 7 days by model, of sources that count in totals "
+            f"(days in {warehouse.reporting_timezone})"
+        )
         _print_rows(console, found.columns, found.fetchall())
 
 
