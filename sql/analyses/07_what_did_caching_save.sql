@@ -1,8 +1,8 @@
 -- What share of yesterday's input came from a cache, and what did that save?
 with hits as (
     select
-        usage_date, source_name, model,
-        sum(cache_read_input_tokens) / nullif(sum(input_tokens), 0) as hit_ratio
+        usage_date, source_name, model, sum(cache_read_input_tokens)
+        / nullif(sum(input_tokens) filter (cache_read_input_tokens >= 0), 0) as hit_ratio
     from daily_tokens
     where usage_date = (select max(last_complete_date) from publications) group by all
 )
