@@ -8,7 +8,7 @@ read again with the night's load. Nothing is read that no total asks for.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -321,27 +321,36 @@ class Auditor:
 
     def _differing(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, date]]:
         zone = self._warehouse.reporting_timezone
-        audits = NO_AUDITS
+        values = {
+            "source": self._settings.name,
+            "first": self._period.start.in_timezone(zone).date(),
+            "last": self._period.end.in_timezone(zone).date(),
+        }
+        with self._known(connection) as audits:
+            try:
+                return connection.execute(DIFFERING.format(audits=audits), values).fetchall()
+            except duckdb.CatalogException:
+                # No models were built yet.
+                return []
+
+    @contextmanager
+    def _known(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+        """Attach the published file, and yield what it says of earlier audits."""
+        path = str(self._warehouse.published_path).replace("'", "''")
         try:
-            if not self._thorough and self._warehouse.published_path.exists():
-                path = str(self._warehouse.published_path).replace("'", "''")
+            if self._thorough or not self._warehouse.published_path.exists():
+                yield NO_AUDITS
+                return
+            try:
                 connection.execute(f"attach '{path}' as published_before (read_only)")
-                if _has_audits(connection):
-                    audits = "published_before.main.audits"
-            found = connection.execute(
-                DIFFERING.format(audits=audits),
-                {
-                    "source": self._settings.name,
-                    "first": self._period.start.in_timezone(zone).date(),
-                    "last": self._period.end.in_timezone(zone).date(),
-                },
-            ).fetchall()
-        except duckdb.CatalogException:
-            # No models were built yet.
-            return []
+            except duckdb.Error as error:
+                # The publishing will say so; all that costs here is another reading.
+                log.debug("%s: %s", path, error)
+                yield NO_AUDITS
+                return
+            yield "published_before.main.audits" if _has_audits(connection) else NO_AUDITS
         finally:
             connection.execute("detach database if exists published_before")
-        return found
 
     def _doubt(
         self, streams: Iterable[str], scope: str | None, window: Window, reason: str

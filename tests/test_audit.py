@@ -14,6 +14,7 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
+from pipelines import audit
 from pipelines.audit import CHANGED, FEWER
 from pipelines.runner import SourceOutcome
 from pipelines.simulator import Personality
@@ -185,3 +186,27 @@ def test_totals_that_cannot_be_read_cost_their_audit_only(audited: Both) -> None
     (warning,) = [one for one in outcome.warnings if "audit" in one]
     assert "UnauthorizedOperation" in warning
     assert len(held(project)) > before
+
+
+@pytest.mark.parametrize("audited", ["tencent_lke"], indirect=True)
+def test_an_audit_ends_where_it_takes_too_many_requests(
+    audited: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "MOST_REQUESTS", 1)
+    project = audited[1]
+    project.set(concurrency=1)
+    outcome = night(audited)
+    assert outcome.audited
+    (warning,) = outcome.audited.warnings
+    assert warning.startswith(f"the audit ended after {outcome.audited.requests} requests; totals ")
+    # The newest first: what is left is the oldest.
+    ((_, _, window),) = outcome.audited.reads
+    assert window.end == NEXT.start_of("day").subtract(days=2)
+
+
+@pytest.mark.parametrize("audited", ["weave"], indirect=True)
+def test_a_published_file_that_cannot_be_read_keeps_no_source_from_its_audit(audited: Both) -> None:
+    project = audited[1]
+    project.set_warehouse(published_path=str(project.folder / "data/broken.duckdb"))
+    (project.folder / "data/broken.duckdb").write_text("no database")
+    assert night(audited).audited
