@@ -107,11 +107,12 @@ def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
                 "`make clean` and run it again"
             )
         settings = json.loads(line)
+        rates = settings.pop("central_bank")
         known = {name: _port(own) for name, own in settings.items()}
         is_first = not warehouse.published_path.exists()
         nights = (pendulum.from_timestamp(first), now) if is_first else (now,)
         mark.write_text(json.dumps({"ports": known, "first_night": first}))
-        with _environment(_variables(settings)):
+        with _environment(_variables(settings) | _rates(rates)):
             demo = Demo(nights, process)
             if not is_first:
                 demo.deliver()
@@ -152,3 +153,7 @@ def _variables(settings: dict[str, dict[str, Any]]) -> dict[str, str]:
         for source, own in settings.items()
         for name, value in {**SETTINGS, **own}.items()
     }
+
+
+def _rates(settings: dict[str, str]) -> dict[str, str]:
+    return {f"WAREHOUSE__{name}".upper(): value for name, value in settings.items()}

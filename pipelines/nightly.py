@@ -8,6 +8,7 @@ from uuid import uuid4
 from pendulum import DateTime
 
 from pipelines.connectors import Source, connectors
+from pipelines.ecb import fetch_rates
 from pipelines.extraction import Watcher
 from pipelines.publish import Published, publish
 from pipelines.runner import Run, SourceOutcome, load_source
@@ -22,11 +23,13 @@ class Night:
 
     Attributes:
         loads: one per source.
+        warnings: what a person should know of what belongs to no source.
         models: what dbt did; None where it was not reached.
         published: the file swapped in; None where it was not.
     """
 
     loads: list[SourceOutcome] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     models: Outcome | None = None
     published: Published | None = None
 
@@ -69,6 +72,8 @@ def run_night(
     night = Night()
     with writing(warehouse):
         night.loads = load_sources(sources, run, watcher)
+        if warehouse.rates and period is None:
+            night.warnings += fetch_rates(warehouse)
         night.models = transform(warehouse, connectors().values())
         # A first file without a single source that was loaded would look like a day without calls.
         has_news = any(load.error is None for load in night.loads)

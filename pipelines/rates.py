@@ -1,7 +1,7 @@
-"""Exchange rates as the European Central Bank publishes them, from a file that somebody fetched.
+"""Exchange rates as the European Central Bank publishes them, from a file of its own.
 
 The bank offers its euro foreign exchange reference rates as eurofxref.csv (one day) and
-eurofxref-hist.csv (every day since 1999), both also zipped:
+eurofxref-hist.csv (every day since 1999), both also zipped, and the last 90 days as XML:
 https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates/
 A rate is how many units of a currency one euro buys.
 """
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import IO
+from xml.etree import ElementTree
 
 import duckdb
 import pyarrow as pa
@@ -60,7 +62,7 @@ def read_rates(path: Path) -> pa.Table:
         UsageError: the file is missing, or is not one that the bank publishes.
     """
     try:
-        content = _unzipped(path) if zipfile.is_zipfile(path) else path.read_bytes()
+        content = csv_in(path, path.name) if zipfile.is_zipfile(path) else path.read_bytes()
         return parse_rates(content.decode("utf-8-sig"), path.name)
     except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} cannot be read: {error}; {WHERE_TO_GET_IT}") from None
@@ -91,6 +93,33 @@ def parse_rates(text: str, file_name: str) -> pa.Table:
         valid_on = _day(cells[0].strip(), where)
         for currency, rate in _rates(currencies, cells[1:], where):
             rows.append({"currency": currency, "valid_on": valid_on, "units_per_euro": rate})
+    return _table(rows, file_name)
+
+
+def parse_rates_xml(content: bytes, file_name: str) -> pa.Table:
+    """Return the rates of the XML that the bank publishes of 90 days; see `parse_rates`.
+
+    Raises:
+        UsageError: it is not in the bank's layout.
+    """
+    rows: list[dict[str, object]] = []
+    try:
+        # The bank's own, over HTTPS; and expat bounds what an entity can grow to.
+        root = ElementTree.fromstring(content)  # noqa: S314
+        days = [one for one in root.iter() if "time" in one.attrib]
+    except ElementTree.ParseError as error:
+        raise UsageError(f"{file_name} is no XML: {error}") from None
+    for one in days:
+        where = f"{file_name}, {one.attrib['time']}"
+        valid_on = _day(one.attrib["time"], where)
+        currencies = [rate.attrib.get("currency", "") for rate in one]
+        cells = [rate.attrib.get("rate", "") for rate in one]
+        for currency, rate in _rates(currencies, cells, where):
+            rows.append({"currency": currency, "valid_on": valid_on, "units_per_euro": rate})
+    return _table(rows, file_name)
+
+
+def _table(rows: list[dict[str, object]], file_name: str) -> pa.Table:
     if not rows:
         raise UsageError(f"{file_name} holds no rate; {WHERE_TO_GET_IT}")
     if len({(row["currency"], row["valid_on"]) for row in rows}) < len(rows):
@@ -131,11 +160,16 @@ def store_rates(connection: duckdb.DuckDBPyConnection, rates: pa.Table) -> Loade
     return Loaded(*told)
 
 
-def _unzipped(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+def csv_in(file: Path | IO[bytes], name: str) -> bytes:
+    """Return the one CSV file in a zip.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    with zipfile.ZipFile(file) as archive:
+        names = [one for one in archive.namelist() if one.lower().endswith(".csv")]
         if len(names) != 1:
-            raise UsageError(f"{path} holds {len(names)} CSV files, not one; {WHERE_TO_GET_IT}")
+            raise UsageError(f"{name} holds {len(names)} CSV files, not one; {WHERE_TO_GET_IT}")
         return archive.read(names[0])
 
 

@@ -135,6 +135,9 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
             where = f" [{first_of(steps)}]" if steps else ""
             console.print(f"[yellow]warning[/] {load.source}: ", end="")
             console.print(f"{warning}{where}", markup=False, highlight=False)
+    for warning in done.warnings:
+        console.print("[yellow]warning[/] ", end="")
+        console.print(warning, markup=False, highlight=False)
     if done.models:
         models(console, done.models)
     if done.published:

@@ -129,6 +129,15 @@ class WarehouseSettings:
         "how many days before a day of usage its exchange rate may be of", pendulum.duration(days=5)
     )
 
+    rates: str = setting(
+        'where exchange rates come from: "ecb" fetches the European Central Bank\'s at each night; '
+        "empty leaves them to `llm-usage rates FILE`",
+        "",
+    )
+    rates_url: str = setting(
+        "where the European Central Bank has its files",
+        "https://www.ecb.europa.eu/stats/eurofxref/",
+    )
     stale_after: Duration = setting(
         "how old the last loaded window of a source may be before `status` calls it stale",
         pendulum.duration(hours=28),
@@ -205,6 +214,8 @@ def load_warehouse() -> WarehouseSettings:
             f"[warehouse] reporting_timezone: {found.reporting_timezone!r} is not an IANA time "
             "zone; write one like Asia/Shanghai or Europe/Berlin"
         ) from None
+    if found.rates not in ("", "ecb"):
+        raise UsageError(f'[warehouse] rates: {found.rates!r} is neither "ecb" nor empty')
     if not re.fullmatch(SIZE, found.memory_limit):
         raise UsageError(
             f"[warehouse] memory_limit: {found.memory_limit!r} is not a size; write one like 1GB "

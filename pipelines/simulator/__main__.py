@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from pipelines.simulator.server import Simulator
+from pipelines.simulator.server import Simulator, personality_names
 from pipelines.simulator.world import World
 
 
@@ -39,7 +39,8 @@ def main() -> None:
     world = World(
         seed=args.seed, days=args.days, rows_per_day=args.rows_per_day, latency=args.latency
     )
-    with Simulator(world, args.name, args.ports) as simulator:
+    names = args.name or [*personality_names(), "central_bank"]
+    with Simulator(world, names, args.ports) as simulator:
         if args.lie:
             act(args.lie, "lie_for_demo", simulator[args.lie].data, args.about)
         print(json.dumps(simulator.settings()), flush=True)

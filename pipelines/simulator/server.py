@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.simulator.world import Fault, Request, World
 
-NOT_PERSONALITIES = {"server", "world", "__main__"}
+NOT_PERSONALITIES = {"server", "world", "__main__", "central_bank"}
+"""The central bank can be played, and is no vendor: it plays only where it is named."""
 
 
 @dataclass
