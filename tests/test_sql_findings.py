@@ -20,7 +20,8 @@ from tests.sql_helpers import FILE, give_parse
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     """Two calls, built: one with more cached tokens than input, one of half a negative amount."""
-    warehouse = WarehouseSettings(path=tmp_path_factory.mktemp("findings") / FILE)
+    folder = tmp_path_factory.mktemp("findings")
+    warehouse = WarehouseSettings(path=folder / FILE, published_path=folder / "published.duckdb")
     give_parse(warehouse)
     create_raw_tables(warehouse, connectors().values())
     run(
