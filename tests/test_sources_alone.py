@@ -28,6 +28,7 @@ ROWS = {
     "alibaba_model_router": "observation_logs",
     "weave": "usage_buckets",
 }
+EVERY_STREAM = {"weave": {"read_calls": True}}
 
 
 class Plain:
@@ -39,7 +40,8 @@ class Plain:
         self._source = getattr(module, vendor)
 
     def source(self, **settings: Any) -> Any:
-        return self._source(**{**self.personality.settings, "start": "P3D", **settings})
+        every = EVERY_STREAM.get(self.vendor, {})
+        return self._source(**{**self.personality.settings, "start": "P3D", **every, **settings})
 
     def pipeline(self) -> dlt.Pipeline:
         return dlt.pipeline(

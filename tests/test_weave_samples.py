@@ -13,8 +13,9 @@ import pytest
 
 from pipelines.http import BadResponseError, InvalidRequestError, VendorFaultError
 from pipelines.pages import Parsed
+from pipelines.sources.weave.calls import TABLE as CALLS_TABLE
 from pipelines.sources.weave.reader import WeaveSettings
-from pipelines.sources.weave.response import read_answer, weave_judge
+from pipelines.sources.weave.response import call_lines, read_answer, weave_judge
 from pipelines.sources.weave.schema import CALLS, USAGE, Buckets, Metric
 from pipelines.windows import Window
 
@@ -192,3 +193,27 @@ def test_an_old_server_is_named_as_such() -> None:
     error = weave_judge("weave")(response)
     assert error is not None
     assert "older than Weave 0.52.38" in str(error)
+
+
+def test_calls_of_the_real_server_are_typed_and_nothing_else_of_them_is_kept() -> None:
+    lines = [orjson.dumps(one) for one in sample("stream_query_columns")["response"]]
+    assert call_lines("weave", b"\n".join(lines)) == lines
+    parsed = CALLS_TABLE.typed(SETTINGS, lines, project_id="acme/llm-app")
+    names = ("project_id", "ended_at_raw", "summary_weave_status", "summary_weave_latency_ms")
+    first = parsed.table.to_pylist()[0]
+    assert [first[name] for name in names] == [
+        "acme/llm-app",
+        "2026-03-01T00:10:01.623456Z",
+        "success",
+        1500,
+    ]
+    assert json.loads(first["summary_usage"]) == {
+        GPT: {"prompt_tokens": 100, "completion_tokens": 50, "requests": 1, "total_tokens": 150}
+    }
+    assert (first["unknown_fields"], parsed.unknown) == (None, frozenset())
+
+
+def test_without_its_summary_a_call_looks_as_if_it_ran() -> None:
+    lines = [orjson.dumps(one) for one in sample("stream_query_columns_nosummary")["response"]]
+    with pytest.raises(BadResponseError, match="ended_at is missing in 1 rows"):
+        CALLS_TABLE.typed(SETTINGS, lines, project_id="acme/llm-app")

@@ -50,6 +50,37 @@
     )) as varchar)
 {%- endmacro %}
 
+{#- The names of the members of a JSON object, one row each, and beside them their values, as JSON.
+    No row for what is no object. -#}
+{% macro each_name(object) -%}
+    {{ return(adapter.dispatch('each_name')(object)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_name(object) -%}
+    unnest(map_keys(try_cast(cast({{ object }} as json) as map(varchar, json))))
+{%- endmacro %}
+
+{% macro each_value(object) -%}
+    {{ return(adapter.dispatch('each_value')(object)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_value(object) -%}
+    unnest(map_values(try_cast(cast({{ object }} as json) as map(varchar, json))))
+{%- endmacro %}
+
+{#- The number of a member of a JSON object; NULL where it is absent, or text. -#}
+{% macro json_number(object, member) -%}
+    {{ return(adapter.dispatch('json_number')(object, member)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_number(object, member) -%}
+    case
+        when
+            json_type({{ object }}, '$.{{ member }}') in ('UBIGINT', 'BIGINT', 'DOUBLE')
+            then cast(json_extract({{ object }}, '$.{{ member }}') as double)
+    end
+{%- endmacro %}
+
 {#- Whether a text is a model's identifier rather than a name for people to read. -#}
 {% macro is_identifier(text) -%}
     {{ return(adapter.dispatch('is_identifier')(text)) }}
@@ -66,6 +97,15 @@
 
 {% macro duckdb__cast_or_null(expression, type) -%}
     try_cast({{ expression }} as {{ type }})
+{%- endmacro %}
+
+{#- Whether a text is the id of an OpenTelemetry span: 16 hexadecimal digits. -#}
+{% macro is_span_id(text) -%}
+    {{ return(adapter.dispatch('is_span_id')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_span_id(text) -%}
+    regexp_full_match({{ text }}, '[0-9a-f]{16}')
 {%- endmacro %}
 
 {#- Whether a text has the form of an ISO 4217 code. -#}

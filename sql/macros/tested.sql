@@ -19,6 +19,7 @@
         'stg_aiproxy__calls': 'load_id',
         'stg_alibaba_model_router__calls': 'load_id',
         'stg_tencent_lke__calls': 'load_id',
+        'stg_weave__calls': 'load_id',
     }) }}
 {%- endmacro %}
 

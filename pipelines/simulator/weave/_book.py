@@ -121,7 +121,9 @@ class Book:
         started_us = self.now_us if started_at is None else to_us(started_at)
         ended_us = None if seconds is None else started_us + round(seconds * 1_000_000)
         ref = op_name if fields.get("otel") else f"weave:///{project_id}/op/{op_name}:v1"
-        id_ = fields.pop("id", None) or str(uuid.uuid4())
+        id_ = fields.pop("id", None) or (
+            uuid.uuid4().hex[:16] if fields.get("otel") else str(uuid.uuid4())
+        )
         fields = {"trace_id": id_, "errors": int(bool(fields.get("exception")))} | fields
         fields.setdefault("successes", 1 - min(fields["errors"], 1))
         call = Call(

@@ -49,6 +49,7 @@ def _trace(rng: Random, started_us: int) -> list[Call]:
         late_us=rng.randrange(1800_000_000 if rng.random() < 0.005 else 2_000_000),
     )
     root.otel = project_id == SEARCH and rng.random() < 0.2
+    root.id = _span_id(root.id) if root.otel else root.id
     agent = project_id == CHATBOT and rng.random() < 0.15
     name = "agent" if agent else "chat" if project_id == CHATBOT else "answer_question"
     root.op_name = _op(project_id, name)
@@ -86,8 +87,9 @@ def _children(rng: Random, root: Call, agent: bool) -> Iterator[Call]:
 
 def _child(rng: Random, root: Call, name: str, at: int, patience: float) -> Call:
     started_us = at + rng.randrange(500, 20_000)
+    uuid = _uuid7(rng, started_us)
     return Call(
-        id=_uuid7(rng, started_us),
+        id=_span_id(uuid) if root.otel else uuid,
         project_id=root.project_id,
         trace_id=root.trace_id,
         op_name=name if root.otel else _op(root.project_id, name),
@@ -137,6 +139,11 @@ def _rolled_up(children: list[Call]) -> dict[str, dict[str, Any]]:
 
 def _op(project_id: str, name: str) -> str:
     return f"weave:///{project_id}/op/{name}:v1"
+
+
+def _span_id(uuid: str) -> str:
+    """Return 16 hexadecimal digits: an OpenTelemetry span keeps its own id."""
+    return uuid.replace("-", "")[-16:]
 
 
 def _uuid7(rng: Random, us: int) -> str:

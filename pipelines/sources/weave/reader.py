@@ -26,6 +26,8 @@ from pipelines.errors import UsageError
 from pipelines.http import ApiClient, BadResponseError, SourceError, VendorFaultError
 from pipelines.pages import Parsed
 from pipelines.settings import SourceSettings, setting
+from pipelines.sources.weave.calls import RUNNING_FOR, Calls
+from pipelines.sources.weave.calls import TABLE as CALLS_TABLE
 from pipelines.sources.weave.prices import cost_units, prices_body, with_cost_unit
 from pipelines.sources.weave.request import (
     HOUR,
@@ -49,10 +51,6 @@ from pipelines.sources.weave.schema import CALLS, COSTS, OF_ALL_CALLS, OF_ROOTS,
 from pipelines.sources.weave.unrooted import models_of, surely_missing, tokens_used, told
 from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream
 from pipelines.windows import Grid, Window
-
-RUNNING_FOR = pendulum.duration(days=30)
-"""How long after a call began its end is waited for. Agents and batch jobs run for days; a call
-whose process was killed never ends, and without a limit its hour would be read every night."""
 
 UNKNOWN_UNITS = (
     "project {}: its own prices were not read, which costs the currency of what they price; all "
@@ -96,6 +94,9 @@ class WeaveSettings(SourceSettings):
         pendulum.duration(seconds=90),
     )
     attempts: int = setting("how often one request is tried before its window is halved", 3)
+    read_calls: bool = setting(
+        "whether to read calls one by one as well, without inputs and outputs", False
+    )
 
 
 class Weave(ApiReader):
@@ -128,7 +129,17 @@ class Weave(ApiReader):
         )
 
     def streams(self) -> Sequence[Stream]:
-        """Return `usage_buckets` (by model) and `call_buckets` (of all models together)."""
+        """Return `usage_buckets` (by model), `call_buckets` (of all models together), and `calls`.
+
+        The last one only where it is asked for.
+        """
+        buckets = self._buckets()
+        if not self._settings.read_calls:
+            return buckets
+        pace = self._settings.pace()
+        return [*buckets, Stream(CALLS_TABLE, pace, self._read_each, lambda _: self._projects)]
+
+    def _buckets(self) -> list[Stream]:
         pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
         return [
             Stream(
@@ -148,6 +159,9 @@ class Weave(ApiReader):
             )
             for buckets, read in ((USAGE, self._read_usage), (CALLS, self._read_calls))
         ]
+
+    def _read_each(self, project_id: str, window: Window, pull: Pull) -> Reading:
+        return Calls(self._client, self._settings, project_id, window).read(pull)
 
     def _read_sums(self, buckets: Buckets, project_id: str, window: Window, pull: Pull) -> Reading:
         (sums,) = self._parsed((buckets,), project_id, window, pull)

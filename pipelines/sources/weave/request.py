@@ -63,8 +63,8 @@ def stats_body(
     return msgspec.json.encode(
         {
             "project_id": project_id,
-            "start": _spelled(window.start),
-            "end": _spelled(window.end),
+            "start": spelled(window.start),
+            "end": spelled(window.end),
             "granularity": granularity,
             "timezone": "UTC",
             # Clients write a call's usage to its parents too: any other set counts it twice.
@@ -128,5 +128,6 @@ def _metric_problems(metric: Metric, asked_as: str) -> Iterator[str]:
             yield f"percentile {percentile} is not between 0 and 100"
 
 
-def _spelled(instant: DateTime) -> str:
+def spelled(instant: DateTime) -> str:
+    """Return an instant of UTC as the server reads it right, in whole seconds."""
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -20,7 +20,7 @@ from pipelines.http import (
     SourceError,
     VendorFaultError,
 )
-from pipelines.pages import Parsed
+from pipelines.pages import Parsed, mended
 from pipelines.settings import SourceSettings
 from pipelines.sources.weave.schema import Buckets
 from pipelines.windows import Grid, Window, merged
@@ -28,6 +28,12 @@ from pipelines.windows import Grid, Window, merged
 HOURS = Grid(pendulum.duration(hours=1))
 ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})
 STATS, PRICES = "/calls/stats", "/cost/query"
+STREAM, COUNT = "/calls/stream_query", "/calls/query_stats"
+MEMBERS = {
+    STATS: ENVELOPE,
+    PRICES: frozenset({"results"}),
+    COUNT: frozenset({"count"}),
+}
 TOO_MUCH = frozenset({502, 504})
 """Statuses of a query that took too long or too much memory: a shorter window may do."""
 
@@ -62,6 +68,47 @@ def read_answer(
     table = table.append_column("bucket_end", pc.add(table["bucket_start"], length))
     table = table.filter(pc.greater(table["bucket_count"], 0))
     return Parsed(table, parsed.unknown | frozenset(envelope.keys() - ENVELOPE))
+
+
+class CallKey(msgspec.Struct, frozen=True):
+    """What calls are put in order by, as the server spells it."""
+
+    started_at: str
+    id: str
+
+
+_call_key = msgspec.json.Decoder(CallKey)
+
+
+def call_lines(source: str, body: bytes) -> list[bytes]:
+    """Return the calls of a stream, each as mended JSON.
+
+    Raises:
+        BadResponseError: a line is no call, or none to its end. The status is 200 all the same, and
+            another try may bring the whole.
+    """
+    try:
+        lines = [line for line in mended(body).split(b"\n") if line.strip()]
+    except ValueError:
+        raise _broken(source, "is no text") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            _call_key.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            # The line itself is not quoted: it may be a call, and hold what is private.
+            raise _broken(source, f"breaks off at line {number} of {len(lines)}", line) from None
+    return lines
+
+
+def _broken(source: str, what: str, line: bytes = b"") -> BadResponseError:
+    return BadResponseError(
+        source,
+        f"the stream of calls {what}",
+        quote=_reason_in(line),
+        next_step="Nothing of this window was written. Run again later; if it lasts, set a shorter "
+        f"slice in [sources.{source}].",
+        retryable=True,
+    )
 
 
 def running_buckets(tables: Sequence[pa.Table]) -> list[datetime]:
@@ -115,7 +162,10 @@ def weave_judge(source: str) -> Judge:
 
 def _judge_envelope(source: str, response: httpx.Response) -> SourceError | None:
     path = response.request.url.path
-    expected = frozenset({"results"}) if path.endswith(PRICES) else ENVELOPE
+    if path.endswith(STREAM):
+        call_lines(source, response.content)
+        return None
+    expected = next(of for name, of in MEMBERS.items() if path.endswith(name))
     if members(source, response.content).keys() >= expected:
         return None
     return BadResponseError(source, f"the answer is not one of {path}")
@@ -182,19 +232,23 @@ def _reason(response: httpx.Response) -> str:
     """Return the server's own words: `{"reason": ...}`, or those of `{"detail": [{"msg"}]}`."""
     if details := _details(response):
         return "; ".join(str(one.get("msg", "")) for one in details)
-    body = _body(response)
+    return _reason_in(response.content)
+
+
+def _reason_in(json: bytes) -> str:
+    body = _decoded(json)
     return str(body.get("reason") or "") if isinstance(body, dict) else ""
 
 
 def _details(response: httpx.Response) -> list[dict[str, Any]]:
     """Return what validation found wrong: `msg`, and `input`, the value that it refused."""
-    body = _body(response)
+    body = _decoded(response.content)
     found = body.get("detail") if isinstance(body, dict) else None
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def _body(response: httpx.Response) -> Any:
+def _decoded(json: bytes) -> Any:
     try:
-        return msgspec.json.decode(response.content)
+        return msgspec.json.decode(json)
     except (msgspec.DecodeError, RecursionError):
         return None

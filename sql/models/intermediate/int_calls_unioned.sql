@@ -7,6 +7,7 @@ with staged as (
         ref('stg_aiproxy__calls'),
         ref('stg_alibaba_model_router__calls'),
         ref('stg_tencent_lke__calls'),
+        ref('stg_weave__calls'),
     ], call_columns()) }}
 ),
 

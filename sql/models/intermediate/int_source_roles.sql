@@ -19,6 +19,8 @@ ranked as (
         source_roles.role,
         source_roles.rollup_from,
         source_roles.counts_in_totals,
+        source_roles.calls_stream,
+        source_roles.buckets_stream,
         row_number() over (
             partition by sources.source_name
             order by source_roles.source_name nulls last
@@ -37,7 +39,9 @@ final as (
         source_name,
         role,
         rollup_from,
-        counts_in_totals
+        counts_in_totals,
+        calls_stream,
+        buckets_stream
     from ranked
     where preference = 1
 )

@@ -36,6 +36,13 @@ landed as (
         logs.request_time as billed_at
     from {{ source('alibaba_model_router', 'observation_logs') }} as logs
     where logs._dlt_load_id in ({{ unprocessed_loads() }})
+    union all
+    select
+        source_name,
+        call_id,
+        billed_at
+    from {{ ref('stg_weave__calls') }}
+    where load_id in ({{ unprocessed_loads() }})
 ),
 
 calls_before as (

@@ -1,7 +1,7 @@
 -- Grain: one row per call, or per bucket where a source is rolled up from its buckets.
 -- Key: usage_id.
 -- Inputs: the marts calls, call_costs and usage_buckets, the role of each source.
--- Rule: a source is taken from one of them only, so that no call is there twice.
+-- Rule: a day of a source is taken from one of them only, so that no call is there twice.
 with calls as (
     select * from {{ ref('calls') }}
 ),
@@ -16,6 +16,10 @@ usage_buckets as (
 
 source_roles as (
     select * from {{ ref('int_source_roles') }}
+),
+
+called_days as (
+    select * from {{ ref('int_called_days') }}
 ),
 
 usage as (
@@ -94,17 +98,23 @@ final as (
         source_roles.counts_in_totals
     from usage
     inner join source_roles
+        on usage.source_name = source_roles.source_name
+    left join called_days
         on
-            usage.source_name = source_roles.source_name
-            and (
-                usage.rollup_from = source_roles.rollup_from
-                -- A bucket of money alone, which the vendor laid to no call that we have.
-                or (
-                    usage.calls = 0
-                    and usage.total_tokens is null
-                    and usage.cost is not null
-                )
-            )
+            usage.source_name = called_days.source_name
+            and usage.usage_date = called_days.usage_date
+    where
+        usage.rollup_from
+        = case
+            when called_days.source_name is null then source_roles.rollup_from
+            else 'calls'
+        end
+        -- A bucket of money alone, which the vendor laid to no call that we have.
+        or (
+            usage.calls = 0
+            and usage.total_tokens is null
+            and usage.cost is not null
+        )
 )
 
 select * from final

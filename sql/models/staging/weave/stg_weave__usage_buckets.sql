@@ -50,20 +50,7 @@ final as (
         || coalesce(model, '') as bucket_id,
         'weave' as vendor,
         source_name,
-        case
-            -- Open weights, which many providers run.
-            when model_key like 'gpt-oss%' then null
-            when
-                model_key like 'gpt-%'
-                or model_key like 'chatgpt-%'
-                or model_key in ('o1', 'o3')
-                or model_key like 'o1-%'
-                or model_key like 'o3-%'
-                or model_key like 'o4-%'
-                then 'openai'
-            when model_key like 'claude-%' then 'anthropic'
-            when model_key like 'gemini-%' then 'gcp.gemini'
-        end as provider_name,
+        {{ provider_of_model('model_key') }} as provider_name,
         scope as account_id,
         null as app_name,
         null as api_key_name,
