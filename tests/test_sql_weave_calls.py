@@ -67,8 +67,8 @@ class Nights:
 def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
     with (
         vendor(tmp_path, monkeypatch, "weave", frozen()) as (weave, project),
-        SqlWarehouse() as built,
     ):
+        built = SqlWarehouse()
         project.set(slice="P31D", attempts=1, read_calls=True)
         project.set_warehouse(path=str(built.path))
         yield Nights(weave, project, built)
