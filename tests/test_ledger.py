@@ -39,7 +39,12 @@ def night(both: Both, now: DateTime) -> SourceOutcome:
 def tables(project: Project, source: str) -> dict[str, list[tuple[Any, ...]]]:
     """Return every raw row, without what names the slice and the load that brought it."""
     found = {}
+    created = "select table_name from duckdb_tables()"
+    loaded = {name for (name,) in project.query(f"{created} where schema_name = 'raw_{source}'")}
     for table in connectors()[source].tables:
+        # A stream that is off has none before the models are built.
+        if table.name not in loaded:
+            continue
         own = "_dlt_load_id"
         if not table.key:
             own += ", window_start, window_end, row_in_window"

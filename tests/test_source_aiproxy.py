@@ -296,7 +296,8 @@ def test_a_row_that_shows_again_does_not_stand_for_one_that_is_missing(
     assert (again.error, again.warnings) == (None, {})
     kinds = "select row_count, reported_total from raw_aiproxy.load_ledger"
     everything = len(proxy.data.rows())
-    assert project.query(f"{kinds} where run_kind = 'reread'") == [(everything, everything)]
+    again_read = f"{kinds} where run_kind = 'reread' and stream = 'logs'"
+    assert project.query(again_read) == [(everything, everything)]
     assert project.one("select count(*) from raw_aiproxy.logs") == everything
 
 

@@ -114,6 +114,7 @@ def test_a_call_says_who_and_what_and_what_it_cost(nights: Nights) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_day_of_which_no_calls_were_read_is_rolled_up_from_its_buckets(nights: Nights) -> None:
     nights.night(0)
     nights.project.set(read_calls=False)
