@@ -34,6 +34,9 @@ MOST_REQUESTS = 300
 THOROUGH = pendulum.duration(days=90)
 """How far the audit of a Sunday looks back at least, and one that somebody asks for."""
 
+ROWS_COMPARED = 20_000
+"""Rows of totals that are held, about, before they are compared."""
+
 DECIMALS = 9
 """To how many decimals totals are compared: vendors add money up in floats, in any order."""
 
@@ -44,7 +47,7 @@ FEWER = "the vendor counts fewer calls than it did; those that were loaded stay"
 TABLES = """
     create schema if not exists transform_state;
     create table if not exists transform_state.audit_reads (
-        run_id varchar, source_name varchar, stream varchar, scope varchar,
+        run_id varchar, source_name varchar, stream varchar,
         window_start timestamptz, window_end timestamptz, read_at timestamptz
     );
     create table if not exists transform_state.audit_requests (
@@ -146,6 +149,9 @@ class _Step:
     window: Window
 
 
+_Read = tuple[_Step, pa.Table]
+
+
 def open_period(
     now: DateTime,
     warehouse: WarehouseSettings,
@@ -225,24 +231,31 @@ class Auditor:
         ahead: ReadAhead[tuple[Reading, int]] = ReadAhead(
             limits.concurrency, ROWS_AHEAD, f"{self._settings.name}-audit"
         )
+        read: list[_Read] = []
         try:
             steps = list(self._planned(streams))
             # A few at a time: what one of them says may end the others.
             for first in range(0, len(steps), limits.concurrency):
                 some = steps[first : first + limits.concurrency]
-                self._take(ahead, [(step, ahead.submit(_reading(step))) for step in some])
+                jobs = [(step, ahead.submit(_reading(step))) for step in some]
+                for step, job in jobs:
+                    read.append(self._taken(ahead, step, job))
+                if sum(table.num_rows for _, table in read) >= ROWS_COMPARED:
+                    self._compare(read)
+                    read.clear()
                 if self.done.requests >= MOST_REQUESTS and first + len(some) < len(steps):
                     self.done.warnings.append(
                         f"the audit ended after {self.done.requests} requests; totals before "
                         f"{steps[first + len(some)].window.end} were not compared"
                     )
-                    return
+                    break
         except SourceError as error:
             self.done.warnings.append(
                 f"the audit could not read the vendor's totals of long ago: {error}"
             )
         finally:
             ahead.stop()
+        self._compare(read)
 
     def _planned(self, streams: Sequence[Stream]) -> Iterator[_Step]:
         """Yield what to read, the newest first."""
@@ -267,46 +280,61 @@ class Auditor:
         start = stream.pace.shortest.floor(self._period.start)
         return within(covered, Window(start, end)) if start < end else []
 
-    def _take(
+    def _taken(
         self,
         ahead: ReadAhead[tuple[Reading, int]],
-        jobs: Iterable[tuple[_Step, Job[tuple[Reading, int]]]],
-    ) -> None:
-        for step, job in jobs:
-            while not ahead.wait(job, WAIT):
-                pass
-            ahead.release(job)
-            reading, requests = job.outcome.result()
-            self.done.requests += requests
-            self.done.reads.append((step.stream.name, step.scope, step.window))
-            self._compare(step, reading)
-
-    def _compare(self, step: _Step, reading: Reading) -> None:
-        """Doubt each stretch whose totals are not the stored ones."""
-        table, grid = step.stream.table, step.stream.pace.shortest
+        step: _Step,
+        job: Job[tuple[Reading, int]],
+    ) -> _Read:
+        """Wait for a reading, and return what of it is compared."""
+        while not ahead.wait(job, WAIT):
+            pass
+        ahead.release(job)
+        reading, requests = job.outcome.result()
+        self.done.requests += requests
+        self.done.reads.append((step.stream.name, step.scope, step.window))
         fresh = pa.concat_tables(reading.tables).select(list(_columns(step.stream)))
-        if table.at not in fresh.column_names:
+        if step.stream.table.at not in fresh.column_names:
             # Its rows are of a window as a whole.
             start = pa.repeat(pa.scalar(step.window.start, UTC_MICROS), fresh.num_rows)
-            fresh = fresh.append_column(table.at, start)
-        values = {
-            **{"source": self._settings.name, "scope": step.scope},
-            **{"start": step.window.start, "end": step.window.end},
-        }
+            fresh = fresh.append_column(step.stream.table.at, start)
+        scope = pa.repeat(pa.scalar(step.scope, pa.string()), fresh.num_rows)
+        return step, fresh.append_column("scope", scope)
+
+    def _compare(self, read: Sequence[_Read]) -> None:
+        """Doubt each stretch whose totals are not the stored ones."""
+        if not read:
+            return
         with self._opened() as connection:
-            connection.register("fresh", fresh)
-            found = connection.execute(_comparison(self._dataset, step), values).fetchall()
-        changed: list[Window] = []
-        for instant, ours, vendors in found:
+            for stream in {step.stream.name: step.stream for step, _ in read}.values():
+                same = [(step, fresh) for step, fresh in read if step.stream is stream]
+                self._compare_stream(connection, stream, same)
+
+    def _compare_stream(
+        self, connection: duckdb.DuckDBPyConnection, stream: Stream, read: Sequence[_Read]
+    ) -> None:
+        assert stream.audit is not None  # noqa: S101 - or nothing would have been read
+        windows = [(step.scope, step.window.start, step.window.end) for step, _ in read]
+        columns = dict(
+            zip(("scope", "starts_at", "ends_at"), zip(*windows, strict=True), strict=True)
+        )
+        connection.register("windows", pa.table(columns))
+        connection.register("fresh", pa.concat_tables([fresh for _, fresh in read]))
+        query = _comparison(self._dataset, stream, stream.audit)
+        found = connection.execute(query, {"source": self._settings.name}).fetchall()
+        grid = stream.pace.shortest
+        changed: dict[str, list[Window]] = {}
+        for scope, instant, ours, vendors in found:
             start = grid.floor(pendulum.from_timestamp(instant / 1_000_000))
             window = Window(start, grid.after(start))
             if vendors < ours:
-                fewer = Finding(step.stream.name, step.scope, window, FEWER, ours, vendors)
+                fewer = Finding(stream.name, scope, window, FEWER, ours, vendors)
                 self.done.findings.append(fewer)
             else:
-                changed.append(window)
-        for window in merged(changed):
-            self._doubt((step.stream.name, *step.audit.checks), step.scope, window, CHANGED)
+                changed.setdefault(scope, []).append(window)
+        for scope, stretches in changed.items():
+            for window in merged(stretches):
+                self._doubt((stream.name, *stream.audit.checks), scope, window, CHANGED)
 
     def _look_at_known_differences(
         self, connection: duckdb.DuckDBPyConnection, streams: Sequence[Stream]
@@ -366,11 +394,13 @@ class Auditor:
         """Write down what was read and found, for the next publishing to tell what came of it."""
         create_tables(connection)
         run, now = (self._run_id, self._settings.name), pendulum.now("UTC")
-        for stream, scope, window in self.done.reads:
-            row = [*run, stream, scope, window.start, window.end, now]
-            connection.execute(
-                "insert into transform_state.audit_reads values (?, ?, ?, ?, ?, ?, ?)", row
-            )
+        connection.begin()
+        for stream in sorted({name for name, _, _ in self.done.reads}):
+            for window in merged(window for name, _, window in self.done.reads if name == stream):
+                connection.execute(
+                    "insert into transform_state.audit_reads values (?, ?, ?, ?, ?, ?)",
+                    [*run, stream, window.start, window.end, now],
+                )
         for one in self.done.findings:
             row = [*run, one.stream, one.scope, one.window.start, one.window.end, one.reason]
             connection.execute(
@@ -381,6 +411,7 @@ class Auditor:
             "insert into transform_state.audit_requests values (?, ?, ?, ?)",
             [*run, self.done.requests, now],
         )
+        connection.commit()
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -409,46 +440,50 @@ def _columns(stream: Stream) -> dict[str, str]:
         if column.name in ignored:
             continue
         if pa.types.is_decimal(column.type) or pa.types.is_floating(column.type):
-            columns[column.name] = f'round("{column.name}", {DECIMALS})'
+            columns[column.name] = f'round(rows."{column.name}", {DECIMALS})'
         else:
             is_json = column.name in texts
             columns[column.name] = (
-                f'cast("{column.name}" as varchar)' if is_json else f'"{column.name}"'
+                f'cast(rows."{column.name}" as varchar)' if is_json else f'rows."{column.name}"'
             )
     return columns
 
 
-def _comparison(dataset: str, step: _Step) -> str:
+def _comparison(dataset: str, stream: Stream, audit: Audit) -> str:
     """Return a query of the instants whose rows are not the same, and the calls of both sides."""
-    table = step.stream.table
-    columns = {table.at: f'"{table.at}"', **_columns(step.stream)}
+    table = stream.table
+    columns = {"scope": "rows.scope", table.at: f'rows."{table.at}"', **_columns(stream)}
     compared = ", ".join(f'{value} as "{name}"' for name, value in columns.items())
-    is_within = f'"{table.at}" >= $start and "{table.at}" < $end'
+    is_within = (
+        f"from {{}} as rows inner join windows on rows.scope = windows.scope "
+        f'and rows."{table.at}" >= windows.starts_at and rows."{table.at}" < windows.ends_at'
+    )
+    stored = is_within.format(f'"{dataset}"."{table.name}"')
+    counted = f'scope, "{table.at}" as instant, {{}} as ours, {{}} as vendors from {{}}'
     return f"""
         with ours as (
-            select {compared} from "{dataset}"."{table.name}"
-            where source_name = $source and scope = $scope and {is_within} and ({step.audit.where})
+            select {compared} {stored} where rows.source_name = $source and ({audit.where})
         ),
 
-        vendors as (select {compared} from fresh where {is_within}),
+        vendors as (select {compared} {is_within.format("fresh")}),
 
         changed as (
-            select distinct "{table.at}" as instant
+            select distinct scope, "{table.at}" as instant
             from ((from ours except all from vendors) union all (from vendors except all from ours))
         ),
 
         counted as (
-            select "{table.at}" as instant, {step.audit.calls} as ours, 0 as vendors from ours
+            select {counted.format(audit.calls, 0, "ours")}
             union all
-            select "{table.at}" as instant, 0 as ours, {step.audit.calls} as vendors from vendors
+            select {counted.format(0, audit.calls, "vendors")}
         )
 
         select
-            epoch_us(instant), cast(coalesce(sum(ours), 0) as hugeint),
+            scope, epoch_us(instant), cast(coalesce(sum(ours), 0) as hugeint),
             cast(coalesce(sum(vendors), 0) as hugeint)
-        from counted inner join changed using (instant)
-        group by instant
-        order by instant
+        from counted inner join changed using (scope, instant)
+        group by scope, instant
+        order by scope, instant
     """  # noqa: S608 - our own names
 
 
