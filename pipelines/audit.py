@@ -11,13 +11,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 import duckdb
 import pendulum
 import pyarrow as pa
 from pendulum import DateTime
 
+from pipelines.audit_queries import (
+    DIFFERING,
+    NO_AUDITS,
+    compared_columns,
+    comparison,
+    create_tables,
+    has_audits,
+)
 from pipelines.extraction import ROWS_AHEAD, WAIT, ThreadPull
 from pipelines.http import SourceError, Traffic, counting
 from pipelines.ledger import Coverage
@@ -37,59 +44,9 @@ THOROUGH = pendulum.duration(days=90)
 ROWS_COMPARED = 20_000
 """Rows of totals that are held, about, before they are compared."""
 
-DECIMALS = 9
-"""To how many decimals totals are compared: vendors add money up in floats, in any order."""
-
 CHANGED = "the vendor's total is another one"
 DIFFERS = "rows and the vendor's total part"
 FEWER = "the vendor counts fewer calls than it did; those that were loaded stay"
-
-TABLES = """
-    create schema if not exists transform_state;
-    create table if not exists transform_state.audit_reads (
-        run_id varchar, source_name varchar, stream varchar,
-        window_start timestamptz, window_end timestamptz, read_at timestamptz
-    );
-    create table if not exists transform_state.audit_requests (
-        run_id varchar, source_name varchar, requests bigint, read_at timestamptz
-    );
-    create table if not exists transform_state.audit_findings (
-        run_id varchar, source_name varchar, stream varchar, scope varchar,
-        window_start timestamptz, window_end timestamptz, reason varchar,
-        ours decimal(38, 0), vendors decimal(38, 0), read_at timestamptz
-    );
-"""
-
-# A difference that was looked into, and where nothing has moved since, is known.
-DIFFERING = """
-    select distinct
-        coalesce(pairs.detail_stream, replace(compared.pair, '_vs_reported_total', '')),
-        pairs.control_stream,
-        compared.usage_date
-    from main.reconciliation as compared
-    left join seeds.reconciliation_pairs as pairs on compared.pair = pairs.pair
-    where
-        compared.verdict = 'differs'
-        and compared.source_name = $source
-        and compared.usage_date between $first and $last
-        and not exists (
-            select 1
-            from {audits} as audits
-            where
-                audits.source_name = compared.source_name
-                and audits.pair = compared.pair
-                and audits.usage_date = compared.usage_date
-                and audits.model is not distinct from compared.model
-                and audits.measure = compared.measure
-                and audits.verdict = 'still_differs'
-                and audits.ours_after is not distinct from compared.detail_value
-                and audits.vendors is not distinct from compared.control_value
-        )
-    order by all
-"""
-
-NO_AUDITS = "(select * from (values (null, null, null::date, null, null, null, null, null)) as none"
-NO_AUDITS += "(source_name, pair, usage_date, model, measure, verdict, ours_after, vendors))"
 
 log = logging.getLogger("llm_usage")
 
@@ -293,7 +250,7 @@ class Auditor:
         reading, requests = job.outcome.result()
         self.done.requests += requests
         self.done.reads.append((step.stream.name, step.scope, step.window))
-        fresh = pa.concat_tables(reading.tables).select(list(_columns(step.stream)))
+        fresh = pa.concat_tables(reading.tables).select(list(compared_columns(step.stream)))
         if step.stream.table.at not in fresh.column_names:
             # Its rows are of a window as a whole.
             start = pa.repeat(pa.scalar(step.window.start, UTC_MICROS), fresh.num_rows)
@@ -320,8 +277,12 @@ class Auditor:
         )
         connection.register("windows", pa.table(columns))
         connection.register("fresh", pa.concat_tables([fresh for _, fresh in read]))
-        query = _comparison(self._dataset, stream, stream.audit)
-        found = connection.execute(query, {"source": self._settings.name}).fetchall()
+        query = comparison(self._dataset, stream, stream.audit)
+        bounds = {
+            "first": min(step.window.start for step, _ in read),
+            "last": max(step.window.end for step, _ in read),
+        }
+        found = connection.execute(query, {"source": self._settings.name, **bounds}).fetchall()
         grid = stream.pace.shortest
         changed: dict[str, list[Window]] = {}
         for scope, instant, ours, vendors in found:
@@ -376,7 +337,7 @@ class Auditor:
                 log.debug("%s: %s", path, error)
                 yield NO_AUDITS
                 return
-            yield "published_before.main.audits" if _has_audits(connection) else NO_AUDITS
+            yield "published_before.main.audits" if has_audits(connection) else NO_AUDITS
         finally:
             connection.execute("detach database if exists published_before")
 
@@ -414,11 +375,6 @@ class Auditor:
         connection.commit()
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables in which audits are written down, where they are not there yet."""
-    connection.execute(TABLES)
-
-
 def _reading(step: _Step) -> Callable[[PageThreads], tuple[Reading, int]]:
     def read(threads: PageThreads) -> tuple[Reading, int]:
         with counting(Traffic()) as traffic:
@@ -427,69 +383,3 @@ def _reading(step: _Step) -> Callable[[PageThreads], tuple[Reading, int]]:
         return reading, traffic.requests
 
     return read
-
-
-def _columns(stream: Stream) -> dict[str, str]:
-    """Return the columns by which totals are compared, and what of each."""
-    table, ignored = stream.table, {"unknown_fields"}
-    if stream.audit:
-        ignored |= stream.audit.ignored
-    texts = table.contract.json_columns()
-    columns: dict[str, str] = {}
-    for column in table.contract.schema():
-        if column.name in ignored:
-            continue
-        if pa.types.is_decimal(column.type) or pa.types.is_floating(column.type):
-            columns[column.name] = f'round(rows."{column.name}", {DECIMALS})'
-        else:
-            is_json = column.name in texts
-            columns[column.name] = (
-                f'cast(rows."{column.name}" as varchar)' if is_json else f'rows."{column.name}"'
-            )
-    return columns
-
-
-def _comparison(dataset: str, stream: Stream, audit: Audit) -> str:
-    """Return a query of the instants whose rows are not the same, and the calls of both sides."""
-    table = stream.table
-    columns = {"scope": "rows.scope", table.at: f'rows."{table.at}"', **_columns(stream)}
-    compared = ", ".join(f'{value} as "{name}"' for name, value in columns.items())
-    is_within = (
-        f"from {{}} as rows inner join windows on rows.scope = windows.scope "
-        f'and rows."{table.at}" >= windows.starts_at and rows."{table.at}" < windows.ends_at'
-    )
-    stored = is_within.format(f'"{dataset}"."{table.name}"')
-    counted = f'scope, "{table.at}" as instant, {{}} as ours, {{}} as vendors from {{}}'
-    return f"""
-        with ours as (
-            select {compared} {stored} where rows.source_name = $source and ({audit.where})
-        ),
-
-        vendors as (select {compared} {is_within.format("fresh")}),
-
-        changed as (
-            select distinct scope, "{table.at}" as instant
-            from ((from ours except all from vendors) union all (from vendors except all from ours))
-        ),
-
-        counted as (
-            select {counted.format(audit.calls, 0, "ours")}
-            union all
-            select {counted.format(0, audit.calls, "vendors")}
-        )
-
-        select
-            scope, epoch_us(instant), cast(coalesce(sum(ours), 0) as hugeint),
-            cast(coalesce(sum(vendors), 0) as hugeint)
-        from counted inner join changed using (scope, instant)
-        group by scope, instant
-        order by scope, instant
-    """  # noqa: S608 - our own names
-
-
-def _has_audits(connection: duckdb.DuckDBPyConnection) -> bool:
-    found: list[Any] = connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'published_before' "
-        "and schema_name = 'main' and table_name = 'audits'"
-    ).fetchall()
-    return bool(found)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.audit import create_tables
+from pipelines.audit_queries import create_tables
 from pipelines.errors import RunError, UsageError
 
 STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
