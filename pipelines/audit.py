@@ -7,8 +7,8 @@ read again with the night's load. Nothing is read that no total asks for.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -19,13 +19,14 @@ from pendulum import DateTime
 
 from pipelines.audit_queries import (
     DIFFERING,
-    NO_AUDITS,
     compared_columns,
     comparison,
     create_tables,
-    has_audits,
+    tell_earlier_audits,
 )
+from pipelines.errors import RunError
 from pipelines.extraction import ROWS_AHEAD, WAIT, ThreadPull
+from pipelines.history import attach
 from pipelines.http import SourceError, Traffic, counting
 from pipelines.ledger import Coverage
 from pipelines.pages import UTC_MICROS
@@ -83,7 +84,7 @@ class Audited:
         warnings: what a person should know of it.
     """
 
-    reads: list[tuple[str, str, Window]] = field(default_factory=list)
+    reads: list[tuple[str, Window]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     requests: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -190,7 +191,7 @@ class Auditor:
         )
         read: list[_Read] = []
         try:
-            steps = list(self._planned(streams))
+            steps = self._planned(streams)
             # A few at a time: what one of them says may end the others.
             for first in range(0, len(steps), limits.concurrency):
                 some = steps[first : first + limits.concurrency]
@@ -214,8 +215,8 @@ class Auditor:
             ahead.stop()
         self._compare(read)
 
-    def _planned(self, streams: Sequence[Stream]) -> Iterator[_Step]:
-        """Yield what to read, the newest first."""
+    def _planned(self, streams: Sequence[Stream]) -> list[_Step]:
+        """Return what to read, the newest first."""
         steps: list[_Step] = []
         for stream in streams:
             if stream.audit is None:
@@ -225,7 +226,7 @@ class Auditor:
                 for window in self._old(stream, scope):
                     pieces = slices(window, stream.audit.slices)
                     steps += [_Step(stream, stream.audit, scope, piece) for piece in pieces]
-        yield from sorted(steps, key=lambda step: step.window.end, reverse=True)
+        return sorted(steps, key=lambda step: step.window.end, reverse=True)
 
     def _old(self, stream: Stream, scope: str) -> list[Window]:
         """Return what was loaded of a scope and is not read tonight in any case."""
@@ -249,7 +250,7 @@ class Auditor:
         ahead.release(job)
         reading, requests = job.outcome.result()
         self.done.requests += requests
-        self.done.reads.append((step.stream.name, step.scope, step.window))
+        self.done.reads.append((step.stream.name, step.window))
         fresh = pa.concat_tables(reading.tables).select(list(compared_columns(step.stream)))
         if step.stream.table.at not in fresh.column_names:
             # Its rows are of a window as a whole.
@@ -277,7 +278,8 @@ class Auditor:
         )
         connection.register("windows", pa.table(columns))
         connection.register("fresh", pa.concat_tables([fresh for _, fresh in read]))
-        query = comparison(self._dataset, stream, stream.audit)
+        stored = connection.table(f'"{self._dataset}"."{stream.table.name}"').columns
+        query = comparison(self._dataset, stream, stream.audit, stored)
         bounds = {
             "first": min(step.window.start for step, _ in read),
             "last": max(step.window.end for step, _ in read),
@@ -309,37 +311,33 @@ class Auditor:
             self._doubt({detail, control} & names, None, window, DIFFERS)
 
     def _differing(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, date]]:
+        """Return the streams and days of which rows and totals part, but for what is known."""
         zone = self._warehouse.reporting_timezone
         values = {
             "source": self._settings.name,
             "first": self._period.start.in_timezone(zone).date(),
             "last": self._period.end.in_timezone(zone).date(),
         }
-        with self._known(connection) as audits:
-            try:
-                return connection.execute(DIFFERING.format(audits=audits), values).fetchall()
-            except duckdb.CatalogException:
-                # No models were built yet.
-                return []
-
-    @contextmanager
-    def _known(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-        """Attach the published file, and yield what it says of earlier audits."""
-        path = str(self._warehouse.published_path).replace("'", "''")
+        tell_earlier_audits(connection, self._published(connection))
         try:
-            if self._thorough or not self._warehouse.published_path.exists():
-                yield NO_AUDITS
-                return
-            try:
-                connection.execute(f"attach '{path}' as published_before (read_only)")
-            except duckdb.Error as error:
-                # The publishing will say so; all that costs here is another reading.
-                log.debug("%s: %s", path, error)
-                yield NO_AUDITS
-                return
-            yield "published_before.main.audits" if has_audits(connection) else NO_AUDITS
+            return connection.execute(DIFFERING, values).fetchall()
+        except duckdb.CatalogException:
+            # No models were built yet.
+            return []
         finally:
-            connection.execute("detach database if exists published_before")
+            connection.execute("detach database if exists earlier")
+
+    def _published(self, connection: duckdb.DuckDBPyConnection) -> set[str]:
+        """Attach the published file as `earlier`, where it counts what was known before."""
+        path = self._warehouse.published_path
+        if self._thorough or not path.exists():
+            return set()
+        try:
+            return attach(connection, path)
+        except RunError as error:
+            # The publishing will say so; all that it costs here is another reading.
+            log.debug("%s", error)
+            return set()
 
     def _doubt(
         self, streams: Iterable[str], scope: str | None, window: Window, reason: str
@@ -356,8 +354,8 @@ class Auditor:
         create_tables(connection)
         run, now = (self._run_id, self._settings.name), pendulum.now("UTC")
         connection.begin()
-        for stream in sorted({name for name, _, _ in self.done.reads}):
-            for window in merged(window for name, _, window in self.done.reads if name == stream):
+        for stream in sorted({name for name, _ in self.done.reads}):
+            for window in merged(window for name, window in self.done.reads if name == stream):
                 connection.execute(
                     "insert into transform_state.audit_reads values (?, ?, ?, ?, ?, ?)",
                     [*run, stream, window.start, window.end, now],

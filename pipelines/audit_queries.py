@@ -4,6 +4,8 @@ Everything here is SQL over the raw tables, the models and the published file; `
 follows from the answers.
 """
 
+from collections.abc import Collection
+
 import duckdb
 import pyarrow as pa
 
@@ -42,7 +44,7 @@ DIFFERING = """
         and compared.usage_date between $first and $last
         and not exists (
             select 1
-            from {audits} as audits
+            from earlier_audits as audits
             where
                 audits.source_name = compared.source_name
                 and audits.pair = compared.pair
@@ -55,9 +57,6 @@ DIFFERING = """
         )
     order by all
 """
-
-NO_AUDITS = "(select * from (values (null, null, null::date, null, null, null, null, null)) as none"
-NO_AUDITS += "(source_name, pair, usage_date, model, measure, verdict, ours_after, vendors))"
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -85,20 +84,29 @@ def compared_columns(stream: Stream) -> dict[str, str]:
     return columns
 
 
-def comparison(dataset: str, stream: Stream, audit: Audit) -> str:
-    """Return a query of the instants whose rows are not the same, and the calls of both sides."""
+def comparison(dataset: str, stream: Stream, audit: Audit, stored: Collection[str]) -> str:
+    """Return a query of the instants whose rows are not the same, and the calls of both sides.
+
+    Args:
+        dataset: where the raw tables are.
+        stream: the totals.
+        audit: how they are asked for again.
+        stored: the columns of the raw table. One that a newer version has added is not there before
+            the next load, and says nothing of rows that were loaded without it.
+    """
     table = stream.table
-    columns = {"scope": "rows.scope", table.at: f'rows."{table.at}"', **compared_columns(stream)}
+    known = {name: value for name, value in compared_columns(stream).items() if name in stored}
+    columns = {"scope": "rows.scope", table.at: f'rows."{table.at}"', **known}
     compared = ", ".join(f'{value} as "{name}"' for name, value in columns.items())
     is_within = (
         f"from {{}} as rows inner join windows on rows.scope = windows.scope "
         f'and rows."{table.at}" >= windows.starts_at and rows."{table.at}" < windows.ends_at'
     )
-    stored = is_within.format(f'"{dataset}"."{table.name}"')
+    ours = is_within.format(f'"{dataset}"."{table.name}"')
     counted = f'scope, "{table.at}" as instant, {{}} as ours, {{}} as vendors from {{}}'
     return f"""
         with ours as (
-            select {compared} {stored}
+            select {compared} {ours}
             where
                 rows.source_name = $source
                 and ({audit.where})
@@ -129,10 +137,21 @@ def comparison(dataset: str, stream: Stream, audit: Audit) -> str:
     """  # noqa: S608 - our own names
 
 
-def has_audits(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Say whether the file attached as `published_before` tells of audits."""
-    found = connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'published_before' "
-        "and schema_name = 'main' and table_name = 'audits'"
+def tell_earlier_audits(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> None:
+    """Make a temporary table `earlier_audits` of what the file attached as `earlier` says.
+
+    Args:
+        connection: the private warehouse.
+        known: the tables of that file; without `audits`, or without a file, nothing was said.
+    """
+    connection.execute(
+        "create temporary table earlier_audits (source_name varchar, pair varchar, "
+        "usage_date date, model varchar, measure varchar, vendors decimal(38, 12), "
+        "ours_after decimal(38, 12), verdict varchar, recorded_at timestamptz)"
     )
-    return bool(found.fetchall())
+    if "audits" in known:
+        columns = "source_name, pair, usage_date, model, measure, vendors, ours_after, verdict"
+        connection.execute(
+            f"insert into earlier_audits select {columns}, recorded_at "  # noqa: S608 - our own names
+            "from earlier.main.audits"
+        )

@@ -279,8 +279,7 @@ def _night(
     warehouse = load_warehouse()
     night = _run(source, now, period, audited)
     report.night(console, warehouse, night)
-    is_refused = warehouse.fail_on_differences and report.still_differing(warehouse)
-    if not night.ok or is_refused:
+    if not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse)):
         raise typer.Exit(EXIT_FAILED)
 
 

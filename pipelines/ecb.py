@@ -13,7 +13,7 @@ import duckdb
 import httpx
 import pyarrow as pa
 
-from pipelines.errors import UsageError
+from pipelines.errors import RunError, UsageError
 from pipelines.rates import csv_in, parse_rates, parse_rates_xml, store_rates
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
@@ -27,6 +27,11 @@ TIMEOUT = 30.0
 
 ATTEMPTS = 3
 
+PROBLEMS = (
+    *(httpx.HTTPError, httpx.InvalidURL, zipfile.BadZipFile, UnicodeDecodeError),
+    *(UsageError, RunError, duckdb.Error),
+)
+
 
 def fetch_rates(warehouse: WarehouseSettings) -> list[str]:
     """Take in what the bank has published since the last rates that are known.
@@ -34,13 +39,14 @@ def fetch_rates(warehouse: WarehouseSettings) -> list[str]:
     Returns:
         what went wrong, in words; nothing where all went well.
     """
+    known = None
     try:
         with connect(warehouse) as connection:
             known = _last_day(connection)
         found = _new_rates(warehouse.rates_url, known)
         with connect(warehouse) as connection:
             store_rates(connection, found)
-    except (httpx.HTTPError, UsageError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except PROBLEMS as error:
         since = f"the last rates known are of {known}" if known else "no rates are known"
         return [f"the ECB's rates could not be fetched: {error}; {since}"]
     return []

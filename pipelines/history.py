@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.audit_queries import create_tables
+from pipelines.audit_queries import create_tables, tell_earlier_audits
 from pipelines.errors import RunError, UsageError
 
 STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
@@ -82,17 +82,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> N
     for name in ("reconciliation", "daily_tokens"):
         before = f"earlier.main.{name}" if name in known else f"published.main.{name} where false"
         connection.execute(f"create temporary table earlier_{name} as from {before}")
-    connection.execute(
-        "create temporary table earlier_audits (source_name varchar, pair varchar, "
-        "usage_date date, model varchar, measure varchar, vendors decimal(38, 12), "
-        "ours_after decimal(38, 12), verdict varchar, recorded_at timestamptz)"
-    )
-    if "audits" in known:
-        columns = "source_name, pair, usage_date, model, measure, vendors, ours_after, verdict"
-        connection.execute(
-            f"insert into earlier_audits select {columns}, recorded_at "  # noqa: S608 - our own names
-            "from earlier.main.audits"
-        )
+    tell_earlier_audits(connection, known)
 
 
 def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) -> None:

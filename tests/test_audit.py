@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pendulum
 import pytest
 from pendulum import DateTime
@@ -17,6 +18,7 @@ from pendulum import DateTime
 from pipelines import audit
 from pipelines.audit import CHANGED, FEWER
 from pipelines.runner import SourceOutcome
+from pipelines.settings import load_warehouse
 from pipelines.simulator import Personality
 from pipelines.simulator.weave._traffic import CHATBOT
 from tests.loads import NOW, Project, frozen, vendor
@@ -200,7 +202,7 @@ def test_an_audit_ends_where_it_takes_too_many_requests(
     (warning,) = outcome.audited.warnings
     assert warning.startswith(f"the audit ended after {outcome.audited.requests} requests; totals ")
     # The newest first: what is left is the oldest.
-    ((_, _, window),) = outcome.audited.reads
+    ((_, window),) = outcome.audited.reads
     assert window.end == NEXT.start_of("day").subtract(days=2)
 
 
@@ -210,3 +212,12 @@ def test_a_published_file_that_cannot_be_read_keeps_no_source_from_its_audit(aud
     project.set_warehouse(published_path=str(project.folder / "data/broken.duckdb"))
     (project.folder / "data/broken.duckdb").write_text("no database")
     assert night(audited).audited
+
+
+@pytest.mark.parametrize("audited", ["aiproxy"], indirect=True)
+def test_a_column_that_is_newer_than_the_table_is_no_difference(audited: Both) -> None:
+    project = audited[1]
+    with duckdb.connect(str(load_warehouse().path)) as connection:
+        connection.execute("alter table raw_aiproxy.dashboard drop column cache_hit_count")
+    night(audited)
+    assert findings(project) == set()

@@ -78,3 +78,9 @@ def test_a_bank_that_cannot_be_read_costs_a_warning(bank: Both, kind: str) -> No
 def test_xml_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="is no XML"):
         parse_rates_xml(b"<html><body>", "eurofxref-hist-90d.xml")
+
+
+def test_an_address_that_is_none_costs_a_warning(tmp_path: Path) -> None:
+    warehouse = WarehouseSettings(path=tmp_path / "w.duckdb", rates_url="http://[broken/")
+    (warning,) = fetch_rates(warehouse)
+    assert warning.endswith("no rates are known")

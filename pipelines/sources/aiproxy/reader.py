@@ -137,7 +137,7 @@ class AiProxy(ApiReader):
                     self._read_dashboard,
                     self._audited_at_once(),
                     (LOGS_TABLE.name,),
-                    "request_count",
+                    calls="request_count",
                 ),
             ),
         )

@@ -92,7 +92,7 @@ class ModelRouter(ApiReader):
         if endpoint.bucket == 1:
             return None
         checks = (LOGS.name, BILLING_DETAILS.name)
-        return Audit(partial(self._read, endpoint), WEEKS, checks, endpoint.calls)
+        return Audit(partial(self._read, endpoint), WEEKS, checks, calls=endpoint.calls)
 
     def _bucket_slices(self) -> Grid:
         """Return whole hours: a slice that ended within a bucket would replace half of it."""

@@ -131,8 +131,8 @@ class TencentLke:
                     self._read_total,
                     daily.slices,
                     (CALL_DETAILS_TABLE.name,),
-                    "api_call_stats",
-                    "asked_model is null and sub_biz_type is null",
+                    calls="api_call_stats",
+                    where="asked_model is null and sub_biz_type is null",
                 ),
             ),
         )
