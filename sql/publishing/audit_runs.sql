@@ -13,19 +13,13 @@ audits as (
     select * from published.main.audits
 ),
 
-last_time as (
-    select max(publications.recorded_at) as recorded_at
-    from published.main.publications
-    inner join sources on publications.recorded_at < sources.recorded_at
-),
-
 requests as (
     select
         requests.source_name,
         sum(requests.requests) as requests
     from transform_state.audit_requests as requests
-    where
-        requests.read_at > (select last_time.recorded_at from last_time)
+    inner join sources on requests.source_name = sources.source_name
+    where requests.read_at > sources.last_recorded_at
     group by requests.source_name
 ),
 

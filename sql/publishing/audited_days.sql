@@ -1,18 +1,9 @@
 -- Grain: one row per source and local day audited since the last publication.
 -- Key: source_name, usage_date.
--- Inputs: what audits read and found; the publications, the one under way included.
+-- Inputs: what audits read and found; when each source was published last.
 -- Rule: read again are days of which a total was another one, or parted from the rows.
-with publications as (
-    select * from published.main.publications
-),
-
-last_time as (
-    select max(recorded_at) as recorded_at
-    from publications
-    where
-        recorded_at < (
-            select max(this_time.recorded_at) from publications as this_time
-        )
+with sources as (
+    select * from compared_sources
 ),
 
 zone as (
@@ -23,20 +14,22 @@ zone as (
 
 windows as (
     select
-        source_name,
-        window_start,
-        window_end,
+        reads.source_name,
+        reads.window_start,
+        reads.window_end,
         false as is_read_again
-    from transform_state.audit_reads
-    where read_at > (select last_time.recorded_at from last_time)
+    from transform_state.audit_reads as reads
+    inner join sources on reads.source_name = sources.source_name
+    where reads.read_at > sources.last_recorded_at
     union all
     select
-        source_name,
-        window_start,
-        window_end,
-        ours is null as is_read_again
-    from transform_state.audit_findings
-    where read_at > (select last_time.recorded_at from last_time)
+        findings.source_name,
+        findings.window_start,
+        findings.window_end,
+        findings.ours is null as is_read_again
+    from transform_state.audit_findings as findings
+    inner join sources on findings.source_name = sources.source_name
+    where findings.read_at > sources.last_recorded_at
 ),
 
 days as (

@@ -11,12 +11,6 @@ sources as (
     select * from compared_sources
 ),
 
-last_time as (
-    select max(publications.recorded_at) as recorded_at
-    from published.main.publications
-    inner join sources on publications.recorded_at < sources.recorded_at
-),
-
 compared as (
     select * from published.main.reconciliation
 ),
@@ -25,14 +19,44 @@ compared_before as (
     select * from earlier_reconciliation
 ),
 
+tokens as (
+    select
+        source_name,
+        usage_date,
+        model,
+        true as is_now,
+        calls,
+        input_tokens,
+        output_tokens,
+        null as calls_before,
+        null as input_tokens_before,
+        null as output_tokens_before
+    from published.main.daily_tokens
+    union all
+    select
+        source_name,
+        usage_date,
+        model,
+        false as is_now,
+        null as calls,
+        null as input_tokens,
+        null as output_tokens,
+        calls as calls_before,
+        input_tokens as input_tokens_before,
+        output_tokens as output_tokens_before
+    from earlier_daily_tokens
+),
+
 sums as (
     select
         source_name,
         usage_date,
         model,
         'calls' as measure,
-        cast(sum(calls) as decimal(38, 12)) as value
-    from published.main.daily_tokens
+        cast(sum(calls) as decimal(38, 12)) as value,
+        cast(sum(calls_before) as decimal(38, 12)) as value_before,
+        count(case when is_now then 1 end) as rows_now
+    from tokens
     group by
         source_name,
         usage_date,
@@ -43,8 +67,10 @@ sums as (
         usage_date,
         model,
         'input_tokens' as measure,
-        cast(sum(input_tokens) as decimal(38, 12)) as value
-    from published.main.daily_tokens
+        cast(sum(input_tokens) as decimal(38, 12)) as value,
+        cast(sum(input_tokens_before) as decimal(38, 12)) as value_before,
+        count(case when is_now then 1 end) as rows_now
+    from tokens
     group by
         source_name,
         usage_date,
@@ -55,46 +81,10 @@ sums as (
         usage_date,
         model,
         'output_tokens' as measure,
-        cast(sum(output_tokens) as decimal(38, 12)) as value
-    from published.main.daily_tokens
-    group by
-        source_name,
-        usage_date,
-        model
-),
-
-sums_before as (
-    select
-        source_name,
-        usage_date,
-        model,
-        'calls' as measure,
-        cast(sum(calls) as decimal(38, 12)) as value
-    from earlier_daily_tokens
-    group by
-        source_name,
-        usage_date,
-        model
-    union all
-    select
-        source_name,
-        usage_date,
-        model,
-        'input_tokens' as measure,
-        cast(sum(input_tokens) as decimal(38, 12)) as value
-    from earlier_daily_tokens
-    group by
-        source_name,
-        usage_date,
-        model
-    union all
-    select
-        source_name,
-        usage_date,
-        model,
-        'output_tokens' as measure,
-        cast(sum(output_tokens) as decimal(38, 12)) as value
-    from earlier_daily_tokens
+        cast(sum(output_tokens) as decimal(38, 12)) as value,
+        cast(sum(output_tokens_before) as decimal(38, 12)) as value_before,
+        count(case when is_now then 1 end) as rows_now
+    from tokens
     group by
         source_name,
         usage_date,
@@ -154,7 +144,7 @@ sums_read_again as (
         sums.usage_date,
         sums.model,
         sums.measure,
-        sums_before.value as ours_before,
+        sums.value_before as ours_before,
         sums.value as vendors,
         sums.value as ours_after,
         'healed' as verdict,
@@ -165,15 +155,10 @@ sums_read_again as (
             sums.source_name = audited.source_name
             and sums.usage_date = audited.usage_date
     inner join unpaired on sums.source_name = unpaired.source_name
-    left join sums_before
-        on
-            sums.source_name = sums_before.source_name
-            and sums.usage_date = sums_before.usage_date
-            and sums.model is not distinct from sums_before.model
-            and sums.measure = sums_before.measure
     where
         audited.is_read_again
-        and sums.value is distinct from sums_before.value
+        and sums.rows_now > 0
+        and sums.value is distinct from sums.value_before
 ),
 
 -- What a vendor has deleted stays here, and cannot be held against it any more.
@@ -192,11 +177,12 @@ fewer_at_vendor as (
         'not_comparable' as verdict,
         max(findings.reason) as reason
     from transform_state.audit_findings as findings
+    inner join sources on findings.source_name = sources.source_name
     cross join transform_state.settings as settings
     where
         settings.name = 'reporting_timezone'
         and findings.ours is not null
-        and findings.read_at > (select last_time.recorded_at from last_time)
+        and findings.read_at > sources.last_recorded_at
     group by
         findings.run_id,
         findings.source_name,

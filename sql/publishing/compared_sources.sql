@@ -39,6 +39,7 @@ final as (
         ranked.first_closed_date,
         ranked.last_closed_date,
         ranked.last_load_id,
+        ranked.recorded_at as last_recorded_at,
         ranked.counts_in_totals as counted_in_totals,
         now_published.counts_in_totals,
         now_published.reporting_timezone,
