@@ -180,6 +180,40 @@ def test_calls_that_come_late(book: Book) -> None:
     }
 
 
+AUDITS = "select usage_date, measure, ours_before::int, vendors::int, ours_after::int, verdict "
+AUDITS += "from audits order by all"
+
+
+def audited(book: Book, finding: str) -> None:
+    """Write down that the buckets of both days were audited, and what was found on the first."""
+    window = "'2026-10-30 00:00:00+00', '2026-10-30 01:00:00+00'"
+    days = "'2026-10-30 00:00:00+00', '2026-11-01 00:00:00+00'"
+    book.run(
+        f"insert into transform_state.audit_reads values ('r', 'proxy', 'sums', {days}, now())",
+        "insert into transform_state.audit_requests values ('r', 'proxy', 2, now())",
+        "insert into transform_state.audit_findings values "
+        f"('r', 'proxy', 'sums', '', {window}, {finding}, now())",
+    )
+
+
+def test_sums_of_the_vendors_own_that_were_read_again_are_healed_once(book: Book) -> None:
+    audited(book, "'another one', null, null")
+    book.load(2, "2026-10-30T00:00:00Z", "2026-10-30T01:00:00Z")
+    book.day(D1, calls=3)
+    assert book.publish().restated == {"audit": 1}
+    assert book.ask(AUDITS) == [(D1, "calls", 2, 3, 3, "healed")]
+    runs = "select days, healed_days, differing_days, requests from audit_runs"
+    assert book.ask(runs) == [(2, 1, 0, 2)]
+    assert book.publish().restated == {}
+    assert len(book.ask(AUDITS)) == len(book.ask(runs)) == 1
+
+
+def test_calls_that_a_vendor_has_deleted_are_told_and_stay(book: Book) -> None:
+    audited(book, "'fewer', 7, 5")
+    assert book.publish().restated == {}
+    assert book.ask(AUDITS) == [(D1, "calls", 7, 5, 7, "not_comparable")]
+
+
 def test_other_tokens_of_the_same_calls(book: Book) -> None:
     book.load(2, "2026-10-30T22:00:00Z", "2026-11-01T02:00:00Z")
     book.day(D1, total_tokens=11)
