@@ -14,7 +14,7 @@ from pipelines.publish import Published, publish
 from pipelines.runner import Run, SourceOutcome, load_source
 from pipelines.settings import WarehouseSettings
 from pipelines.transform import Outcome, transform
-from pipelines.warehouse import writing
+from pipelines.warehouse import HeldFile, writing
 
 
 @dataclass
@@ -87,19 +87,23 @@ def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[
 
     An interrupt is raised at once: the threads are daemons, and what they have not loaded by the
     end of the process is read again by the next run.
+
+    Raises:
+        RunError: a program has the warehouse open, or it is no DuckDB file.
     """
     outcomes: dict[str, SourceOutcome] = {}
 
-    def load(source: Source) -> None:
-        outcomes[source.name] = load_source(source, run, watcher)
+    def load(source: Source, file: HeldFile) -> None:
+        outcomes[source.name] = load_source(source, run, watcher, file)
 
-    threads = [
-        threading.Thread(target=load, args=(source,), name=source.name, daemon=True)
-        for source in sources
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.1)
+    with HeldFile(run.warehouse) as file:
+        threads = [
+            threading.Thread(target=load, args=(source, file), name=source.name, daemon=True)
+            for source in sources
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.1)
     return [outcomes[source.name] for source in sources]

@@ -5,23 +5,21 @@ file is under a lock, because a DuckDB file takes one writer at a time.
 """
 
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import dlt
 import duckdb
 import pyarrow as pa
 from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from pendulum import DateTime
 
 from pipelines.audit import Audited, Auditor, open_period
 from pipelines.connectors import Source
+from pipelines.destination import WarehouseDestination, open_pipeline
 from pipelines.dlt_sources import dlt_source
 from pipelines.errors import RunError
 from pipelines.extraction import Extraction, Watcher
@@ -30,39 +28,19 @@ from pipelines.ledger import Coverage, coverage, silent_accounts
 from pipelines.loading import ReadStep
 from pipelines.reused_ids import check_ids
 from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import locked_or_broken
+from pipelines.warehouse import HeldFile, locked_or_broken
 from pipelines.warnings import put_back, silent
 
 log = logging.getLogger("llm_usage")
 
-FILE_LOCK = threading.Lock()
-"""Held while dlt has the DuckDB file open."""
-
-PACKAGE_ROWS = 70_000
+PACKAGE_ROWS = 50_000
 PACKAGE_BYTES = 100_000_000
 PACKAGE_SECONDS = 60.0
 """What one load package holds at most, about: each costs half a second of CPU, and a crash costs at
 most one."""
 
-REQUIRED_DLT_SETTINGS = {
-    # Which load brought a row: the models rebuild only the days that a new load touched.
-    "normalize.parquet_normalizer.add_dlt_load_id": True,
-    "load.delete_completed_jobs": True,
-    "load.truncate_staging_dataset": True,
-}
-
-DUCKDB_SETTINGS = {
-    # Each thread holds a block for every column; two are no faster, and take 200 MB more.
-    "threads": 1,
-    # What it needed for one package is given back before the next one.
-    "allocator_flush_threshold": "1MB",
-}
-
-LEAST_MEMORY = 128_000_000
-MEMORY_PER_BYTE = 2
-"""What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
-the package. Without a limit it keeps what it has read of the file, up to most of the machine's
-memory; with less than the package it cannot commit."""
+MEMORY_KEPT = 4_000_000
+"""After a package of more bytes, what DuckDB holds of it is given back."""
 
 # Arrow's own pool keeps for each thread what it once needed: 100 MB in a load of ten threads.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -124,14 +102,20 @@ class SourceOutcome:
         self.warnings |= {one: [] for one in sentences}
 
 
-def load_source(source: Source, run: Run, watcher: Watcher) -> SourceOutcome:
+def load_source(source: Source, run: Run, watcher: Watcher, file: HeldFile) -> SourceOutcome:
     """Load every stream of a source; whatever goes wrong is its outcome, and is never raised.
 
     What was loaded before an error stays, and the next run goes on from there.
+
+    Args:
+        source: which.
+        run: the command's.
+        watcher: told how it goes on.
+        file: the warehouse's, which other sources are loaded into meanwhile.
     """
     outcome = SourceOutcome(source.name)
     try:
-        _load(source, run, watcher, outcome)
+        _load(source, run, watcher, file, outcome)
     except Exception as error:
         outcome.error = str(error if isinstance(error, RunError) else _told(error, source, run))
         log.debug("%s", outcome.error, exc_info=error)
@@ -144,38 +128,16 @@ def first_of(steps: Sequence[str]) -> str:
     return f"{steps[0]} and {len(steps) - 1} more" if len(steps) > 1 else "".join(steps)
 
 
-def open_pipeline(
-    source: Source, warehouse: WarehouseSettings, duckdb_settings: dict[str, Any]
-) -> dlt.Pipeline:
-    """Return the source's dlt pipeline, its working files in the data folder.
-
-    Args:
-        source: whose.
-        warehouse: where to.
-        duckdb_settings: looked at anew each time that the file is opened.
-    """
-    for key, value in REQUIRED_DLT_SETTINGS.items():
-        dlt.config[key] = value
-    pipeline = dlt.pipeline(
-        pipeline_name=f"llm_usage_{source.name}",
-        pipelines_dir=str(warehouse.data_folder / "dlt"),
-        destination=dlt.destinations.duckdb(
-            DuckDbCredentials(str(warehouse.path), global_config=duckdb_settings)
-        ),
-        dataset_name=source.connector.dataset,
-    )
-    logging.getLogger("dlt").setLevel(logging.ERROR)
-    return pipeline
-
-
-def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) -> None:
-    duckdb_settings = {**DUCKDB_SETTINGS, "memory_limit": f"{LEAST_MEMORY}B"}
-    pipeline = open_pipeline(source, run.warehouse, duckdb_settings)
-    is_older = _recover(pipeline, source, run)
+def _load(
+    source: Source, run: Run, watcher: Watcher, file: HeldFile, outcome: SourceOutcome
+) -> None:
+    destination = WarehouseDestination(run.warehouse)
+    pipeline = open_pipeline(source, run.warehouse, destination)
+    is_older = _recover(pipeline, source, run, file)
     outcome.first_load = pipeline.first_run
-    with _ledger(source, run) as connection:
+    with _ledger(source, run, file) as connection:
         covered = coverage(connection, source.connector.dataset, source.name)
-    auditor = _auditor(source, run, covered)
+    auditor = _auditor(source, run, file, covered)
     extraction = Extraction(
         source.connector,
         source.settings,
@@ -196,7 +158,7 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
         outcome.warn(put_back(covered))
     with closing(extraction):
         while True:
-            _load_package(pipeline, source, extraction, run, duckdb_settings)
+            _load_package(pipeline, source, extraction, run, file)
             for read in extraction.package.steps:
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
@@ -206,12 +168,12 @@ def _load(source: Source, run: Run, watcher: Watcher, outcome: SourceOutcome) ->
                 break
     if auditor:
         outcome.warn(*auditor.done.warnings)
-    with _ledger(source, run) as connection:
+    with _ledger(source, run, file) as connection:
         accounts = silent_accounts(connection, source.connector.dataset, source.name)
     outcome.warn(*silent(accounts))
 
 
-def _auditor(source: Source, run: Run, covered: Coverage) -> Auditor | None:
+def _auditor(source: Source, run: Run, file: HeldFile, covered: Coverage) -> Auditor | None:
     """Return what audits a nightly run of a source that was loaded before."""
     if run.period is not None or not covered:
         return None
@@ -225,7 +187,7 @@ def _auditor(source: Source, run: Run, covered: Coverage) -> Auditor | None:
         covered=covered,
         run_id=run.run_id,
         now=run.now,
-        opened=lambda: _ledger(source, run),
+        opened=lambda: _ledger(source, run, file),
     )
 
 
@@ -234,31 +196,23 @@ def _load_package(
     source: Source,
     extraction: Extraction,
     run: Run,
-    duckdb_settings: dict[str, Any],
+    file: HeldFile,
 ) -> None:
+    assert isinstance(pipeline.destination, WarehouseDestination)  # noqa: S101 - as it was opened
     try:
         fill = dlt_source(source.connector)(extraction=extraction)
         pipeline.extract(fill, loader_file_format="parquet")
         pipeline.normalize()
-        memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * extraction.package.bytes)
-        duckdb_settings["memory_limit"] = f"{memory}B"
-        with FILE_LOCK, _kept_open(run.warehouse) as connection:
-            check_ids(connection, source.connector, source.name, extraction.package)
+        package = extraction.package
+        pipeline.destination.give_memory_for(package.bytes)
+        with file.turn() as connection:
+            check_ids(connection, source.connector, source.name, package)
             pipeline.load()
+        if package.bytes > MEMORY_KEPT:
+            file.give_memory_back()
     except Exception as error:
         where = first_of([str(read.step) for read in extraction.package.steps])
         raise _told(error, source, run, where) from error
-
-
-@contextmanager
-def _kept_open(warehouse: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Keep the file open from one connection of dlt's to its next.
-
-    With the last connection DuckDB closes the file, and compresses what is in it: staged rows, too,
-    which are gone a moment later.
-    """
-    with duckdb.connect(str(warehouse.path)) as connection:
-        yield connection
 
 
 def _count(outcome: SourceOutcome, read: ReadStep) -> None:
@@ -276,20 +230,20 @@ def _count(outcome: SourceOutcome, read: ReadStep) -> None:
 
 
 @contextmanager
-def _ledger(source: Source, run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse to ask its ledger.
+def _ledger(source: Source, run: Run, file: HeldFile) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Ask the ledger in the warehouse.
 
     Raises:
         RunError: it cannot be read.
     """
     try:
-        with FILE_LOCK, duckdb.connect(str(run.warehouse.path)) as connection:
+        with file.turn() as connection:
             yield connection
     except duckdb.Error as error:
         raise _told(error, source, run) from error
 
 
-def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> bool:
+def _recover(pipeline: dlt.Pipeline, source: Source, run: Run, file: HeldFile) -> bool:
     """Take the state from the warehouse where this machine has none; drop what a crash left.
 
     A package that a crash left may be staged in part, and would be staged again: it is aborted,
@@ -303,7 +257,7 @@ def _recover(pipeline: dlt.Pipeline, source: Source, run: Run) -> bool:
         whether the file was older.
     """
     try:
-        with FILE_LOCK, _kept_open(run.warehouse):
+        with file.turn():
             pipeline.sync_destination()
             while pipeline.has_pending_data:
                 pipeline.abort_packages()

@@ -14,9 +14,10 @@ from pendulum import DateTime
 
 from pipelines.connectors import configured_sources
 from pipelines.extraction import ThreadPull
+from pipelines.nightly import load_sources
 from pipelines.progress import LogWatcher
 from pipelines.read_ahead import ReadAhead
-from pipelines.runner import Run, SourceOutcome, load_source
+from pipelines.runner import Run, SourceOutcome
 from pipelines.settings import load_warehouse
 from pipelines.simulator import Personality, Simulator, World
 from pipelines.streams import Pull
@@ -86,7 +87,8 @@ class Project:
         (source,) = configured_sources([self.source])
         run = Run(run_id, now, warehouse, period)
         with writing(warehouse):
-            return load_source(source, run, LogWatcher())
+            (outcome,) = load_sources([source], run, LogWatcher())
+        return outcome
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the private warehouse."""

@@ -20,8 +20,9 @@ LOAD = f"""
 import pendulum
 from pipelines import runner
 from pipelines.connectors import configured_sources
+from pipelines.nightly import load_sources
 from pipelines.progress import LogWatcher
-from pipelines.runner import Run, load_source
+from pipelines.runner import Run
 from pipelines.settings import load_warehouse
 from pipelines.warehouse import writing
 # A few windows of each stream to a package, and several packages to a load.
@@ -29,7 +30,7 @@ runner.PACKAGE_ROWS = 200
 warehouse = load_warehouse()
 run = Run("run", pendulum.from_timestamp({NOW.timestamp()}), warehouse)
 with writing(warehouse):
-    outcome = load_source(configured_sources(["aiproxy"])[0], run, LogWatcher())
+    (outcome,) = load_sources(configured_sources(["aiproxy"]), run, LogWatcher())
 raise SystemExit(outcome.error)
 """
 

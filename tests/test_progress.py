@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from pipelines.connectors import configured_sources
+from pipelines.nightly import load_sources
 from pipelines.progress import BarWatcher, watching
-from pipelines.runner import Run, load_source
+from pipelines.runner import Run
 from pipelines.settings import load_warehouse
 from pipelines.warehouse import writing
 from tests.loads import NOW, frozen, vendor
@@ -22,7 +23,7 @@ def test_a_bar_reaches_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (source,) = configured_sources(["aiproxy"])
         with writing(warehouse), watching(console) as watcher:
             assert isinstance(watcher, BarWatcher)
-            outcome = load_source(source, Run("run", NOW, warehouse), watcher)
+            (outcome,) = load_sources([source], Run("run", NOW, warehouse), watcher)
     assert outcome.error is None
     assert "aiproxy" in said.getvalue()
     assert "100%" in said.getvalue()

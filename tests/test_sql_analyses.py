@@ -5,7 +5,6 @@ and buckets say, computed another way.
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,9 +18,10 @@ from typer.testing import CliRunner, Result
 from pipelines.cli import app
 from pipelines.connectors import configured_sources, connectors
 from pipelines.dev import docs
+from pipelines.nightly import load_sources
 from pipelines.progress import LogWatcher
 from pipelines.publish import publish
-from pipelines.runner import Run, load_source
+from pipelines.runner import Run
 from pipelines.settings import WarehouseSettings, load_warehouse
 from pipelines.simulator import Simulator
 from pipelines.transform import transform
@@ -80,8 +80,8 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Morning]:
             project.set(**(settings | few))
         warehouse = load_warehouse()
         run = Run("run", NOW, warehouse)
-        with writing(warehouse), ThreadPoolExecutor(4) as pool:
-            done = pool.map(lambda one: load_source(one, run, LogWatcher()), configured_sources([]))
+        with writing(warehouse):
+            done = load_sources(configured_sources([]), run, LogWatcher())
             assert [one.error for one in done] == [None] * 4
         give_parse(warehouse)
         assert transform(warehouse, connectors().values(), tests=False).ok

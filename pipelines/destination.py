@@ -1,0 +1,90 @@
+"""The DuckDB file as dlt loads into it: its memory, its threads and its working folder."""
+
+import copy
+import logging
+
+import dlt
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.normalizers.naming import NamingConvention
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
+
+from pipelines.connectors import Source
+from pipelines.settings import WarehouseSettings
+
+REQUIRED_DLT_SETTINGS = {
+    # Which load brought a row: the models rebuild only the days that a new load touched.
+    "normalize.parquet_normalizer.add_dlt_load_id": True,
+    "load.delete_completed_jobs": True,
+    "load.truncate_staging_dataset": True,
+}
+
+DUCKDB_SETTINGS = {
+    # Each thread holds a block for every column; two are no faster, and take 200 MB more.
+    "threads": 1,
+    # What it needed for one package is given back before the next one.
+    "allocator_flush_threshold": "1MB",
+}
+
+LEAST_MEMORY = 128_000_000
+MEMORY_PER_BYTE = 2
+"""What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
+the package. Without a limit it keeps what it has read of the file, up to most of the machine's
+memory; with less than the package it cannot commit."""
+
+
+class WarehouseDestination(dlt.destinations.duckdb):
+    """dlt's DuckDB destination on the private file.
+
+    dlt asks for a destination's capabilities a dozen times a load, and looks up all settings of the
+    destination to answer: 0.3 CPU seconds a source. Here they are looked up once.
+
+    Args:
+        warehouse: whose file.
+    """
+
+    def __init__(self, warehouse: WarehouseSettings) -> None:
+        self._duckdb_settings = {**DUCKDB_SETTINGS, "memory_limit": f"{LEAST_MEMORY}B"}
+        super().__init__(
+            DuckDbCredentials(str(warehouse.path), global_config=self._duckdb_settings)
+        )
+        self._capabilities: dict[str, DestinationCapabilitiesContext] = {}
+
+    @property
+    def destination_type(self) -> str:
+        """The name that dlt keeps in its state: any DuckDB destination can go on from it."""
+        return "dlt.destinations.duckdb"
+
+    def capabilities(
+        self,
+        config: DuckDbClientConfiguration | None = None,
+        naming: NamingConvention | None = None,
+    ) -> DestinationCapabilitiesContext:
+        """Return what the destination can do, which the caller may change."""
+        if config is not None:
+            return super().capabilities(config, naming)
+        name = naming.name() if naming else ""
+        if name not in self._capabilities:
+            self._capabilities[name] = super().capabilities(naming=naming)
+        return copy.copy(self._capabilities[name])
+
+    def give_memory_for(self, package_bytes: int) -> None:
+        """Let DuckDB hold as much as a load package of so many bytes needs."""
+        # dlt looks at it anew each time that it opens the file.
+        memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * package_bytes)
+        self._duckdb_settings["memory_limit"] = f"{memory}B"
+
+
+def open_pipeline(
+    source: Source, warehouse: WarehouseSettings, destination: WarehouseDestination
+) -> dlt.Pipeline:
+    """Return the source's dlt pipeline, its working files in the data folder."""
+    for key, value in REQUIRED_DLT_SETTINGS.items():
+        dlt.config[key] = value
+    pipeline = dlt.pipeline(
+        pipeline_name=f"llm_usage_{source.name}",
+        pipelines_dir=str(warehouse.data_folder / "dlt"),
+        destination=destination,
+        dataset_name=source.connector.dataset,
+    )
+    logging.getLogger("dlt").setLevel(logging.ERROR)
+    return pipeline
