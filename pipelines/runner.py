@@ -4,6 +4,7 @@ Reading goes on beside the loading, and beside other sources; only the short loa
 file is under a lock, because a DuckDB file takes one writer at a time.
 """
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -33,14 +34,14 @@ from pipelines.warnings import put_back, silent
 
 log = logging.getLogger("llm_usage")
 
-PACKAGE_ROWS = 50_000
+PACKAGE_ROWS = 70_000
 PACKAGE_BYTES = 100_000_000
 PACKAGE_SECONDS = 60.0
 """What one load package holds at most, about: each costs half a second of CPU, and a crash costs at
 most one."""
 
 MEMORY_KEPT = 4_000_000
-"""After a package of more bytes, what DuckDB holds of it is given back."""
+"""What a package of more bytes took is given back before the next one."""
 
 # Arrow's own pool keeps for each thread what it once needed: 100 MB in a load of ten threads.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -205,10 +206,14 @@ def _load_package(
         pipeline.normalize()
         package = extraction.package
         pipeline.destination.give_memory_for(package.bytes)
+        is_large = package.bytes > MEMORY_KEPT
+        if is_large:
+            # What dlt read it with is held in cycles, and its rows with it, until Python looks.
+            gc.collect()
         with file.turn() as connection:
             check_ids(connection, source.connector, source.name, package)
             pipeline.load()
-        if package.bytes > MEMORY_KEPT:
+        if is_large:
             file.give_memory_back()
     except Exception as error:
         where = first_of([str(read.step) for read in extraction.package.steps])
