@@ -77,14 +77,14 @@
 {%- endmacro %}
 
 {#- Whether a row lies between the first and the last of the touched days, those of the model
-    `days_of`. -#}
-{% macro near_touched_days(day, instant=none, days_of='int_touched_days') -%}
+    `days_of`; by an instant, also up to `hours` away from them. -#}
+{% macro near_touched_days(day, instant=none, days_of='int_touched_days', hours=0) -%}
     {%- set span = touched_span(days_of) -%}
     {%- if span is none -%}
         false
     {%- elif instant -%}
-        {{ instant }} >= cast('{{ span.starts_at }}' as timestamptz)
-        and {{ instant }} < cast('{{ span.ends_at }}' as timestamptz)
+        {{ instant }} >= cast('{{ span.starts_at }}' as timestamptz) - interval '{{ hours }}' hour
+        and {{ instant }} < cast('{{ span.ends_at }}' as timestamptz) + interval '{{ hours }}' hour
     {%- else -%}
         {{ day }} >= cast('{{ span.first_day }}' as date)
         and {{ day }} <= cast('{{ span.last_day }}' as date)

@@ -3,8 +3,8 @@
     A night tests what it brought and the days that it touched: the others were tested when they
     were built, and are as they were. With `tests_all` every test looks at all of history. -#}
 
-{#- Where the rows of a large table come from: the column of their day, or `load_id`. What is not
-    here is small, or has no days, and is tested whole. -#}
+{#- Where the rows of a large table come from: the column of their day or of their instant, or
+    `load_id`. What is not here is small, or has no days, and is tested whole. -#}
 {% macro tested_by() -%}
     {{ return({
         'calls': 'call_date',
@@ -17,7 +17,10 @@
         'daily_costs': 'usage_date',
         'reconciliation': 'usage_date',
         'stg_aiproxy__calls': 'load_id',
+        'stg_alibaba_model_router__billing_lines': 'billed_date',
         'stg_alibaba_model_router__calls': 'load_id',
+        'stg_alibaba_model_router__match_rate': 'usage_date',
+        'stg_alibaba_model_router__usage_buckets': 'bucket_start',
         'stg_tencent_lke__calls': 'load_id',
         'stg_weave__calls': 'load_id',
     }) }}
@@ -43,14 +46,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a row lies where this run's tests look, by its day or its load; see `in_touched_days`
-    for `instant`. -#}
-{% macro tested(column, instant=none) -%}
+{#- Whether a row lies where this run's tests look, by its day, its instant or its load; see
+    `near_touched_days` for `instant` and `hours`. -#}
+{% macro tested(column, instant=none, hours=0) -%}
     {%- if tests_all() -%}
         true
     {%- elif column == 'load_id' -%}
         load_id in ({{ unprocessed_loads() }})
+    {%- elif column == 'bucket_start' -%}
+        {{ near_touched_days(none, column) }}
     {%- else -%}
-        {{ near_touched_days(column, instant) }}
+        {{ near_touched_days(column, instant, hours=hours) }}
     {%- endif -%}
 {%- endmacro %}

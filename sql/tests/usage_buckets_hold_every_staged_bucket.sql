@@ -8,7 +8,9 @@ with staged as (
         sum(calls) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('int_usage_buckets') }}
-    where bucket_date is not null
+    where
+        bucket_date is not null
+        and {{ tested('bucket_date', 'bucket_start') }}
     group by source_name, bucket_date
 ),
 
@@ -20,7 +22,9 @@ built as (
         sum(calls) as calls,
         sum(total_tokens) as total_tokens
     from {{ ref('usage_buckets') }}
-    where bucket_date is not null
+    where
+        bucket_date is not null
+        and {{ tested('bucket_date') }}
     group by source_name, bucket_date
 ),
 

@@ -151,6 +151,8 @@ def _models(environment: dict[str, str], *what: str) -> Took:
 def _open(environment: dict[str, str]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(Path(environment["WAREHOUSE__PATH"])))
     connection.execute("set TimeZone = 'UTC'")
+    # A process that is measured begins with the most that this one ever held.
+    connection.execute("set memory_limit = '200MB'")
     return connection
 
 

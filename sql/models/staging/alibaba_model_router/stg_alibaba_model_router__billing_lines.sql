@@ -2,16 +2,36 @@
 -- Key: source_name, scope, window_start, window_end, row_in_window.
 -- Inputs: the billing lines, the log rows, the models as they were then.
 -- Rule: a line belongs to a log row of the hour before or after it where requestId names
--- one of each, else to none.
-with billing_details as (
+-- one of each, else to none. A table, of which a night pairs the touched days anew: each
+-- pair is looked for among all lines and rows otherwise.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'billed_date'],
+    on_schema_change='sync_all_columns',
+) }}
+
+with touched_days as (
+    select * from {{ ref('int_touched_days') }}
+),
+
+-- Whether a line is the only one of its log row depends on lines up to two hours away.
+billing_details as (
     select
         *,
+        {{ local_date('request_time') }} as billed_date,
         nullif(request_id, '') as billed_request_id
     from {{ source('alibaba_model_router', 'billing_details') }}
+    {% if is_incremental() %}
+        where {{ near_touched_days(none, 'request_time', hours=2) }}
+    {% endif %}
 ),
 
 logs as (
     select * from {{ source('alibaba_model_router', 'observation_logs') }}
+    {% if is_incremental() %}
+        where {{ near_touched_days(none, 'request_time', hours=1) }}
+    {% endif %}
 ),
 
 models as (
@@ -45,32 +65,62 @@ pairs as (
             and {{ is_near('billing_details.request_time', 'logs.request_time') }}
 ),
 
+touched as (
+    select * from billing_details
+    {% if is_incremental() %}
+        where {{ in_touched_days('billed_date', 'request_time') }}
+    {% endif %}
+),
+
 final as (
     select
-        billing_details.*,
+        touched.source_name,
+        touched.scope,
+        touched.window_start,
+        touched.window_end,
+        touched.row_in_window,
+        touched.base_url,
+        touched.request_id,
+        touched.request_time,
+        touched.request_time_raw,
+        touched.billed_date,
+        touched.client_id,
+        touched.member_user_id,
+        touched.api_key_id,
+        touched.model_code,
+        touched.input_tokens,
+        touched.output_tokens,
+        touched.total_tokens,
+        touched.cached_tokens,
+        touched.cache_creation_tokens,
+        touched.reasoning_tokens,
+        touched.discount,
+        touched.amount,
+        touched.currency,
         pairs.log_id,
         -- A model without a billing rule is billed at 0: what it cost is not known, as
         -- little as for a model that no list had.
         case
-            when billing_details.amount <> 0 or models.has_billing_rule
-                then cast(billing_details.amount as decimal(38, 12))
-        end as cost
-    from billing_details
+            when touched.amount <> 0 or models.has_billing_rule
+                then cast(touched.amount as decimal(38, 12))
+        end as cost,
+        touched._dlt_load_id as load_id
+    from touched
     left join pairs
         on
-            billing_details.source_name = pairs.source_name
-            and billing_details.scope = pairs.scope
-            and billing_details.window_start = pairs.window_start
-            and billing_details.window_end = pairs.window_end
-            and billing_details.row_in_window = pairs.row_in_window
+            touched.source_name = pairs.source_name
+            and touched.scope = pairs.scope
+            and touched.window_start = pairs.window_start
+            and touched.window_end = pairs.window_end
+            and touched.row_in_window = pairs.row_in_window
             and pairs.logs_of_line = 1
             and pairs.lines_of_log = 1
     left join models
         on
-            billing_details.source_name = models.source_name
-            and billing_details.base_url = models.base_url
-            and billing_details.model_id = models.model_id
-            and {{ held_at('models', 'billing_details.request_time') }}
+            touched.source_name = models.source_name
+            and touched.base_url = models.base_url
+            and touched.model_id = models.model_id
+            and {{ held_at('models', 'touched.request_time') }}
 )
 
 select * from final

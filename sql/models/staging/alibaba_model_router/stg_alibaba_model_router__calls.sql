@@ -3,11 +3,7 @@
 -- Inputs: the log rows, the billing line of each, the names that the API keys had.
 -- Rule: cost, cached and reasoning tokens come from the line; NULL where a row has none.
 with logs as (
-    select
-        *,
-        coalesce(status_code between 200 and 299, true) as is_good_code,
-        lower(nullif(status, '')) as outcome
-    from {{ source('alibaba_model_router', 'observation_logs') }}
+    select * from {{ ref('stg_alibaba_model_router__logs') }}
 ),
 
 billing_lines as (
@@ -35,19 +31,13 @@ final as (
             when lower(logs.model_type) = 'imagegeneration' then 'image_generation'
             else lower(nullif(logs.model_type, ''))
         end as operation_name,
-        nullif(logs.model_code, '') as request_model,
+        logs.request_model,
         null as response_model,
         logs.request_time as called_at,
         null as finished_at,
         logs.request_time as billed_at,
         nullif(logs.status_code, 0) as status_code,
-        case
-            when not logs.is_good_code and logs.status_code <> 0
-                then cast(logs.status_code as varchar)
-            when logs.outcome = 'success' then null
-            when logs.outcome is null and logs.status_code <> 0 then null
-            else coalesce(logs.outcome, '_OTHER')
-        end as error_type,
+        logs.error_type,
         logs.prompt_tokens as input_tokens,
         logs.completion_tokens as output_tokens,
         logs.total_tokens,

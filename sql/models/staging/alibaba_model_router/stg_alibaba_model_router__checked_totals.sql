@@ -30,17 +30,17 @@ calls as (
         source_name,
         '' as scope,
         request_model as model,
-        date_trunc('hour', called_at) as bucket_start,
-        date_trunc('hour', called_at) + interval '1' hour as bucket_end,
+        date_trunc('hour', request_time) as bucket_start,
+        date_trunc('hour', request_time) + interval '1' hour as bucket_end,
         count(*) as successful_calls,
-        sum(input_tokens) as input_tokens,
-        sum(output_tokens) as output_tokens,
+        sum(prompt_tokens) as input_tokens,
+        sum(completion_tokens) as output_tokens,
         sum(total_tokens) as total_tokens
-    from {{ ref('stg_alibaba_model_router__calls') }}
+    from {{ ref('stg_alibaba_model_router__logs') }}
     where
         error_type is null
-        and {{ is_reconciled('called_at') }}
-    group by source_name, request_model, date_trunc('hour', called_at)
+        and {{ is_reconciled('request_time') }}
+    group by source_name, request_model, date_trunc('hour', request_time)
 ),
 
 billing_lines as (

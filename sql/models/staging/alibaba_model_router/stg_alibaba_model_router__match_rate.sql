@@ -1,19 +1,19 @@
 -- Grain: one row per source, local day and currency of its billing lines.
 -- Key: source_name, usage_date, currency.
--- Inputs: the billing lines with the log row of each, the calls.
+-- Inputs: the billing lines with the log row of each, the log rows.
 -- Rule: a day without any billing line has NULL for what only lines can say.
 with billing_lines as (
     select
         *,
-        {{ local_date('request_time') }} as usage_date
+        billed_date as usage_date
     from {{ ref('stg_alibaba_model_router__billing_lines') }}
 ),
 
-calls as (
+logs as (
     select
         *,
-        {{ local_date('called_at') }} as usage_date
-    from {{ ref('stg_alibaba_model_router__calls') }}
+        {{ local_date('request_time') }} as usage_date
+    from {{ ref('stg_alibaba_model_router__logs') }}
 ),
 
 billed as (
@@ -39,7 +39,7 @@ logged as (
         usage_date,
         count(*) as calls,
         count(case when error_type is null then 1 end) as successful_calls
-    from calls
+    from logs
     group by source_name, usage_date
 ),
 

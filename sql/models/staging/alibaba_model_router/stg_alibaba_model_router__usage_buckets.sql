@@ -65,7 +65,7 @@ final as (
         cast(sum(cost) as decimal(38, 12)) as cost_reported,
         currency,
         'chargeback' as cost_kind,
-        max(_dlt_load_id) as load_id
+        max(load_id) as load_id
     from named
     group by
         source_name,
