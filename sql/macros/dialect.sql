@@ -43,11 +43,12 @@
 {%- endmacro %}
 
 {% macro duckdb__json_attributes(members) -%}
-    cast(json_merge_patch('{}', json_object(
+    ('{' || concat_ws(
+        ','
         {%- for name, expression in members.items() %}
-        '{{ name }}', {{ expression }}{{ "," if not loop.last }}
+        , '"{{ name }}":' || to_json({{ expression }})
         {%- endfor %}
-    )) as varchar)
+    ) || '}')
 {%- endmacro %}
 
 {#- The names of the members of a JSON object, one row each, and beside them their values, as JSON.

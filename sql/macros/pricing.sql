@@ -70,6 +70,20 @@ explained as (
     from counted
 ),
 
+summed as (
+    select
+        *,
+        case when why_not is null then
+            billed_input_tokens * coalesce(input_price, 0)
+            + billed_output_tokens * coalesce(output_price, 0)
+            + billed_cache_read_tokens * coalesce(cache_read_price, 0)
+            + billed_cache_creation_tokens * coalesce(cache_creation_price, 0)
+            + billed_reasoning_output_tokens * coalesce(reasoning_output_price, 0)
+            + billed_requests * coalesce(request_price, 0)
+        end as charged_amount
+    from explained
+),
+
 charged as (
     select
         *,
@@ -78,18 +92,8 @@ charged as (
         billed_{{ kind }}_tokens * coalesce({{ kind }}_price, 0) as {{ kind }}_cost,
         {%- endfor %}
         billed_requests * coalesce(request_price, 0) as request_cost,
-        case when why_not is null then
-            cast(
-                billed_input_tokens * coalesce(input_price, 0)
-                + billed_output_tokens * coalesce(output_price, 0)
-                + billed_cache_read_tokens * coalesce(cache_read_price, 0)
-                + billed_cache_creation_tokens * coalesce(cache_creation_price, 0)
-                + billed_reasoning_output_tokens * coalesce(reasoning_output_price, 0)
-                + billed_requests * coalesce(request_price, 0)
-                as decimal(38, 12)
-            )
-        end as charged_cost
-    from explained
+        {{ as_cost('charged_amount') }} as charged_cost
+    from summed
 )
 {%- endmacro %}
 

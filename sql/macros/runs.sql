@@ -2,8 +2,21 @@
 
     A slice of a load that a run has taken in is marked in transform_state.processed_slices, but
     only when every model of the project was built and no test failed: any other run marks nothing, so
-    that the next one redoes its days and more. Without any mark, every day is rebuilt in place. That is
+    that the next one redoes its days and more. Without any mark, every table is made anew. That is
     how a changed time zone, model or seed, and --full-refresh, reach the days long closed. -#}
+
+{#- Whether a model is made anew, which dbt asks of every one. To empty a table and fill it again
+    would take twice as long. -#}
+{% macro should_full_refresh() -%}
+    {%- set is_incremental = execute and config.get('materialized') == 'incremental' -%}
+    {{ return(flags.FULL_REFRESH or (is_incremental and not has_marks())) }}
+{%- endmacro %}
+
+{#- Whether any slice is marked. -#}
+{% macro has_marks() -%}
+    {%- set marks = run_query('select 1 from transform_state.processed_slices limit 1') -%}
+    {{ return(marks | length > 0) }}
+{%- endmacro %}
 
 {#- Before a run: forget all marks if the tables were built with other settings. A part of the
     models cannot move to another time zone: the days of the rest would stay where they were. -#}
@@ -33,32 +46,25 @@
     {%- set replaced = arguments.unique_key -%}
     {%- set touched = ['source_name', 'usage_date'][-(replaced | length):] -%}
     {%- set touched_by = config.get('meta', {}).get('touched_by', 'int_touched_days') -%}
-    {%- set marks = run_query('select 1 from transform_state.processed_slices limit 1') %}
     delete from {{ arguments.target_relation }}
-    {%- if marks | length %}
     where
         ({{ replaced | join(', ') }}) in (
             select {{ touched | join(', ') }} from {{ ref(touched_by) }}
         )
-        and {{ near_touched_days(replaced | last, days_of=touched_by) }}
-    {%- endif -%}
-    ;
+        and {{ near_touched_days(replaced | last, days_of=touched_by) }};
     {{ get_insert_into_sql(
         arguments.target_relation, arguments.temp_relation, arguments.dest_columns
     ) }}
 {%- endmacro %}
 
 {#- Before a long table is changed: note the days that will be, for the next publishing, which empties
-    the list. A table made anew, and a run that rebuilds every day, note no day but NULL: all. That
-    it comes before is what counts: a run that fails or is killed has noted its days. -#}
+    the list. A table made anew notes no day but NULL: all. That it comes before is what counts: a run
+    that fails or is killed has noted its days. -#}
 {% macro note_unpublished_days() -%}
     insert into transform_state.unpublished_days
     (
         {%- if is_incremental() %}
         select usage_date from {{ ref('int_touched_days') }}
-        where exists (select 1 from transform_state.processed_slices)
-        union
-        select null where not exists (select 1 from transform_state.processed_slices)
         {%- else %}
         select null
         {%- endif %}
@@ -114,9 +120,12 @@
     {{ return(spans | first or none) }}
 {%- endmacro %}
 
-{#- The calls as the last run left them: what is found by them comes before this run's own. -#}
+{#- The calls as the last run left them: what is found by them comes before this run's own. None where
+    they are made anew. -#}
 {% macro calls_before() -%}
-    {%- set calls = adapter.get_relation(target.database, target.schema, 'calls') if execute %}
+    {%- if execute and has_marks() -%}
+        {%- set calls = adapter.get_relation(target.database, target.schema, 'calls') -%}
+    {%- endif %}
     select
         {{ 'source_name' if calls else 'cast(null as varchar)' }} as source_name,
         {{ 'call_id' if calls else 'cast(null as varchar)' }} as call_id,

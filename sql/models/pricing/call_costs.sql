@@ -25,11 +25,6 @@ touched_days as (
 compared as (
     select
         *,
-        coalesce(
-            -- A factor of ten and more is none.
-            {{ cast_or_null(json_text('attributes', 'discount'), 'decimal(7, 6)') }},
-            1
-        ) as discount,
         case
             when currency_reported = currency_derived then cost_derived - cost_reported
         end as cost_variance

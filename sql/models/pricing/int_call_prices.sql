@@ -57,8 +57,14 @@ located as (
         calls.cost_reported,
         calls.currency as currency_reported,
         calls.cost_kind as cost_kind_reported,
-        calls.attributes,
         calls.is_settled,
+        coalesce(
+            -- A factor of ten and more is none.
+            {{ cast_or_null(
+                json_text('calls.attributes', 'discount'), 'decimal(7, 6)'
+            ) }},
+            1
+        ) as discount,
         coalesce(
             lower({{ json_text('calls.attributes', 'service_tier') }}), 'default'
         ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,

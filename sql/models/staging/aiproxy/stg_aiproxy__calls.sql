@@ -2,6 +2,16 @@
 -- Key: call_id.
 -- Inputs: the log rows, the channels as they were then, the operations of the modes.
 -- Rule: the server leaves out zeros, so absent means 0, but not in a pending job.
+-- Parts of input and output that cost another price, and what is no token at all.
+{% set other_units = {
+    'audio_input_tokens': 'nullif(usage_audio_input_tokens, 0)',
+    'image_input_tokens': 'nullif(usage_image_input_tokens, 0)',
+    'video_input_tokens': 'nullif(usage_video_input_tokens, 0)',
+    'audio_output_tokens': 'nullif(usage_audio_output_tokens, 0)',
+    'image_output_tokens': 'nullif(usage_image_output_tokens, 0)',
+    'web_search_count': 'nullif(usage_web_search_count, 0)',
+} %}
+
 with raw_logs as (
     select * from {{ source('aiproxy', 'logs') }}
 ),
@@ -44,20 +54,15 @@ logs as (
         *,
         case
             when not is_settled then null
-            when used_amount is not null then cast(used_amount as decimal(38, 12))
+            when used_amount is not null then {{ as_cost('used_amount') }}
             -- Nobody gave the model a price: its cost is not known, it is not 0.
             when not is_priced and (is_success or usage_total_tokens > 0) then null
             else 0
         end as cost_reported,
-        -- Parts of input and output that cost another price, and what is no token at all.
-        {{ json_attributes({
-            'audio_input_tokens': 'nullif(usage_audio_input_tokens, 0)',
-            'image_input_tokens': 'nullif(usage_image_input_tokens, 0)',
-            'video_input_tokens': 'nullif(usage_video_input_tokens, 0)',
-            'audio_output_tokens': 'nullif(usage_audio_output_tokens, 0)',
-            'image_output_tokens': 'nullif(usage_image_output_tokens, 0)',
-            'web_search_count': 'nullif(usage_web_search_count, 0)',
-        }) }} as other_units
+        case
+            when coalesce({{ other_units.values() | join(', ') }}) is not null
+                then {{ json_attributes(other_units) }}
+        end as other_units
     from classified
 ),
 
@@ -120,7 +125,7 @@ final as (
             'channel': 'logs.channel',
             'channel_name': 'channels.channel_name',
             'service_tier': 'coalesce(logs.usage_context_service_tier, logs.service_tier)',
-            'other_units': "cast(nullif(logs.other_units, '{}') as json)",
+            'other_units': 'cast(logs.other_units as json)',
             'async_usage_status': 'logs.async_usage_status',
             'user': 'logs.user_id',
             'metadata': 'cast(logs.metadata as json)',

@@ -102,7 +102,7 @@ final as (
         -- little as for a model that no list had.
         case
             when touched.amount <> 0 or models.has_billing_rule
-                then cast(touched.amount as decimal(38, 12))
+                then {{ as_cost('touched.amount') }}
         end as cost,
         touched._dlt_load_id as load_id
     from touched
