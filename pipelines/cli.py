@@ -193,7 +193,7 @@ def publish() -> None:
         warehouse = load_warehouse()
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors, everything=True))
-            report.published(console, swap_in(warehouse))
+            report.published(console, swap_in(warehouse, everything=True))
 
 
 @app.command()

@@ -78,7 +78,7 @@ def run_night(
         # A first file without a single source that was loaded would look like a day without calls.
         has_news = any(load.error is None for load in night.loads)
         if night.models.is_sound and (has_news or warehouse.published_path.exists()):
-            night.published = publish(warehouse)
+            night.published = publish(warehouse, everything=night.models.tested_all)
     return night
 
 

@@ -11,10 +11,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from pipelines.differences import (
+    DAY,
+    NOTED,
     READABLE_FROM,
     WHOLE,
     count_rows,
@@ -47,11 +50,16 @@ class Published:
     whole: bool
 
 
-def publish(warehouse: WarehouseSettings) -> Published:
+def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Published:
     """Make a file of every table of schema `main`, and swap it in as the published one.
 
     The file before it is kept beside it as `<name>.previous.duckdb`, and its memory is taken over.
     The caller has made sure that the data tests passed.
+
+    Args:
+        warehouse: whose.
+        everything: compare every month of the new file with the warehouse, not only the days that
+            were written: a day that changed without a word is found so.
 
     Raises:
         RunError: there is nothing to publish, or the new file does not equal the warehouse. The
@@ -77,6 +85,8 @@ def publish(warehouse: WarehouseSettings) -> Published:
             if found:
                 _copy(target, fresh)
             rows = _write(connection, fresh, changed)
+            if everything:
+                _compare_months(connection, changed)
             restated = remember(connection, changed, known, begin=not found)
             publication_id = stamp(connection)
             connection.execute("checkpoint published")
@@ -118,21 +128,42 @@ def _compare(connection: duckdb.DuckDBPyConnection, name: str, where: str) -> No
         for table in (f'main."{name}"', f'published.main."{name}"')
     )
     if ours != theirs:
-        forget(connection)
-        raise RunError(
-            f"the published copy of {name} differs from the warehouse; nothing was swapped, and "
-            "the next publishing writes every table whole"
+        raise _differing(connection, name)
+
+
+def _compare_months(connection: duckdb.DuckDBPyConnection, changed: Mapping[str, str]) -> None:
+    """Compare, month by month, all rows of the tables of which only some days were written."""
+    for name, where in changed.items():
+        if where == WHOLE:
+            continue
+        month = f"date_trunc('month', \"{NOTED.get(name, DAY)}\")"
+        ours, theirs = (
+            _fingerprint(connection, table, WHOLE, month)
+            for table in (f'main."{name}"', f'published.main."{name}"')
         )
+        if apart := {one[0] for one in ours ^ theirs}:
+            months = ", ".join(sorted(f"{one:%Y-%m}" if one else "no month" for one in apart))
+            raise _differing(connection, name, f" in {months}")
 
 
-def _fingerprint(connection: duckdb.DuckDBPyConnection, table: str, where: str) -> tuple[int, ...]:
-    """Return of some rows how many there are, and the exact sum of every column of money."""
+def _differing(connection: duckdb.DuckDBPyConnection, name: str, where: str = "") -> RunError:
+    """Return the error of a table that is not the warehouse's, whose file is not known any more."""
+    forget(connection)
+    return RunError(
+        f"the published copy of {name} differs from the warehouse{where}; nothing was swapped, and "
+        "the next publishing writes every table whole"
+    )
+
+
+def _fingerprint(
+    connection: duckdb.DuckDBPyConnection, table: str, where: str, by: str = "null"
+) -> set[tuple[Any, ...]]:
+    """Return of some rows, by an expression, how many there are and each exact sum of money."""
     described = connection.execute(f"describe {table}").fetchall()
     money = [f'coalesce(sum("{column[0]}"), 0)' for column in described if "DECIMAL" in column[1]]
-    query = f"select {', '.join(['count(*)', *money])} from {table} where {where}"  # noqa: S608
-    found = connection.execute(query).fetchone()
-    assert found is not None  # noqa: S101 - an aggregate has one row
-    return tuple(found)
+    wanted = ", ".join([by, "count(*)", *money])
+    query = f"select {wanted} from {table} where {where} group by {by}"  # noqa: S608 - our own
+    return set(connection.execute(query).fetchall())
 
 
 def _swap(fresh: Path, target: Path) -> None:

@@ -197,6 +197,16 @@ def test_a_change_that_was_not_noted_is_not_swapped_in(book: Book) -> None:
     assert book.publish().whole
 
 
+def test_a_cost_that_changed_without_a_word_is_found_once_a_week(book: Book) -> None:
+    book.run("update calls set cost = 9 where call_id = 5 and call_date = '2026-11-10'")
+    book.write(12, 2)
+    publish(book.settings)
+    with pytest.raises(RunError, match=r"published copy of calls differs.* in 2026-11; nothing"):
+        publish(book.settings, everything=True)
+    assert publish(book.settings, everything=True).whole
+    assert not publish(book.settings, everything=True).whole
+
+
 def kill(book: Book, event: str, touched: Path) -> None:
     paths = [str(path) for path in (book.settings.path, book.settings.published_path)]
     command = [sys.executable, "-c", DIE, *paths, event, str(touched)]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.dev.bench import measures
-from pipelines.dev.bench.history import history
+from pipelines.dev.bench.history import billed_history, history
 from pipelines.dev.bench.measures import Figure
 from pipelines.dev.docs import README, put_block
 from pipelines.settings import project_root
@@ -26,7 +26,7 @@ COLUMNS = ("what", "ours", "rival", "figure", "must", "aim", "reached")
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.dev.bench")
-    names = ("stateless", "small", "generic", "pace", "memory", "idle", "history")
+    names = ("stateless", "small", "generic", "pace", "memory", "idle", "history", "billed")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
         "--rows", type=int, default=ROWS, help="of the first comparison; others follow"
@@ -61,6 +61,7 @@ def _measures(given: argparse.Namespace) -> dict[str, Callable[[], list[Figure]]
         "memory": lambda: measures.memory(sizes),
         "idle": lambda: [measures.idle_night(50, 100)],
         "history": lambda: history((min(50_000, given.history), given.history)),
+        "billed": lambda: billed_history((min(50_000, given.history), given.history)),
     }
 
 

@@ -1,7 +1,7 @@
 """What a night's models cost after a long history, against a short one: `make bench --history`.
 
-A history is made of one real load of AI Proxy's rows, repeated in SQL with other ids and instants,
-so that tens of millions of calls need no server to send them.
+A history is made of one real load, repeated in SQL with other ids and instants, so that tens of
+millions of calls need no server to send them.
 """
 
 import tempfile
@@ -11,19 +11,15 @@ from pathlib import Path
 import duckdb
 
 from pipelines.connectors import connectors
-from pipelines.dev.bench.measures import HERE, NOW, UNPACED, Figure, environment_in
-from pipelines.dev.bench.processes import Took, run, serving
-from pipelines.dev.bench.server import ADMIN_KEY, END
+from pipelines.dev.bench.measures import HERE, Figure, environment_in
+from pipelines.dev.bench.processes import Took, run
+from pipelines.dev.bench.repeated import AiProxy, Gateway, ModelRouter
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import create_raw_tables
 
-SHAPES = 20_000
 DAYS = 100
 NEW_CALLS = 1_000
 NIGHTS = 3
-DAY_US = 86_400_000_000
-LOGS = "raw_aiproxy.logs"
-DASHBOARD = "raw_aiproxy.dashboard"
 
 
 @dataclass(frozen=True)
@@ -32,15 +28,21 @@ class Measured:
 
     Attributes:
         rebuilt: models, tests and publishing of all of it.
-        by_hand: the same calls priced and kept, and their days summed, by two statements.
+        by_hand: the same calls priced and kept, and their days summed, by two statements; None
+            where that is not measured.
         nights: the same for one new slice each.
         idle: models and tests once more, with nothing new.
     """
 
     rebuilt: Took
-    by_hand: Took
+    by_hand: Took | None
     nights: list[Took]
     idle: Took
+
+    @property
+    def night(self) -> float:
+        """CPU seconds of the night that was least disturbed."""
+        return min(took.cpu for took in self.nights)
 
 
 def history(sizes: tuple[int, int]) -> list[Figure]:
@@ -49,12 +51,13 @@ def history(sizes: tuple[int, int]) -> list[Figure]:
     Args:
         sizes: calls of the shorter and of the longer history, over as many days.
     """
-    short, long = (_measured(calls) for calls in sizes)
-    small, large = (min(took.cpu for took in one.nights) for one in (short, long))
+    short, long = (_measured(AiProxy(), calls) for calls in sizes)
+    small, large = short.night, long.night
     peak = max(took.peak_mb for took in long.nights)
     ours, theirs = (
         1e6 * (whole.cpu - part.cpu) / (sizes[1] - sizes[0])
         for whole, part in ((long.rebuilt, short.rebuilt), (long.by_hand, short.by_hand))
+        if whole and part
     )
     empty = _empty()
     after = f"after {sizes[1]:,} calls"
@@ -85,6 +88,26 @@ def history(sizes: tuple[int, int]) -> list[Figure]:
     ]
 
 
+def billed_history(sizes: tuple[int, int]) -> list[Figure]:
+    """Compare the same where each call has a billing line to be paired with.
+
+    Args:
+        sizes: calls of the shorter and of the longer history, over as many days.
+    """
+    short, long = (_measured(ModelRouter(), calls) for calls in sizes)
+    after = f"after {sizes[1]:,} calls with a billing line each"
+    return [
+        _ratio(
+            f"CPU of models, tests, publishing of one new day {after} against {sizes[0]:,}",
+            long.night,
+            short.night,
+            1.5,
+            1.2,
+        ),
+        _peak(f"peak memory of one new day {after}, MB", max(took.peak_mb for took in long.nights)),
+    ]
+
+
 def _ratio(what: str, ours: float, theirs: float, must: float, aim: float) -> Figure:
     return Figure(what, f"{ours:.1f} s", f"{theirs:.1f} s", ours / theirs, must, aim)
 
@@ -93,14 +116,16 @@ def _peak(what: str, megabytes: float) -> Figure:
     return Figure(what, f"{megabytes:.0f}", "", megabytes, 1200, 600)
 
 
-def _measured(calls: int) -> Measured:
+def _measured(gateway: Gateway, calls: int) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
-        environment = _with_history(folder, calls)
+        environment = _with_history(gateway, folder, calls)
         rebuilt = _models(environment)
-        by_hand = run([str(HERE / "by_hand.py"), environment["WAREHOUSE__PATH"]])
-        if by_hand.said["calls"] != rebuilt.said["calls"]:
-            raise SystemExit(f"by hand {by_hand.said}, by the models {rebuilt.said}")
-        nights = [_night(environment, number) for number in range(NIGHTS)]
+        by_hand = None
+        if isinstance(gateway, AiProxy):
+            by_hand = run([str(HERE / "by_hand.py"), environment["WAREHOUSE__PATH"]])
+            if by_hand.said["calls"] != rebuilt.said["calls"]:
+                raise SystemExit(f"by hand {by_hand.said}, by the models {rebuilt.said}")
+        nights = [_night(gateway, environment, number) for number in range(NIGHTS)]
         return Measured(rebuilt, by_hand, nights, _models(environment, "build"))
 
 
@@ -112,35 +137,24 @@ def _empty() -> Took:
         return _models(environment, "build")
 
 
-def _with_history(folder: str, calls: int) -> dict[str, str]:
+def _with_history(gateway: Gateway, folder: str, calls: int) -> dict[str, str]:
     """Make a warehouse with a history that no model has seen, and return its environment."""
     environment = environment_in(folder) | {
         "WAREHOUSE__PUBLISHED_PATH": f"{folder}/published.duckdb"
     }
-    with serving(["-m", "pipelines.dev.bench.server", str(SHAPES), "1"]) as port:
-        source = {
-            "SOURCES__AIPROXY__BASE_URL": f"http://127.0.0.1:{port}/api",
-            "SOURCES__AIPROXY__ADMIN_KEY": ADMIN_KEY,
-            "SOURCES__AIPROXY__START": "P2D",
-            "SOURCES__AIPROXY__REQUESTS_PER_SECOND": str(UNPACED),
-        }
-        run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment | source)
+    gateway.load(environment)
     path = Path(environment["WAREHOUSE__PATH"])
     create_raw_tables(WarehouseSettings(path=path), connectors().values())
     with _open(environment) as connection:
-        connection.execute(
-            f"create table shapes as select *, row_number() over (order by id) as shape from {LOGS}"  # noqa: S608
-        )
-        connection.execute(f"delete from {LOGS}")  # noqa: S608 - our own names
-        connection.execute("delete from raw_aiproxy.load_ledger where stream = 'logs'")
+        gateway.take_shapes(connection)
         for day in range(DAYS):
-            _add_day(connection, day - DAYS, calls // DAYS)
+            gateway.add_day(connection, day - DAYS, calls // DAYS)
     return environment
 
 
-def _night(environment: dict[str, str], number: int) -> Took:
+def _night(gateway: Gateway, environment: dict[str, str], number: int) -> Took:
     with _open(environment) as connection:
-        _add_day(connection, number, NEW_CALLS)
+        gateway.add_day(connection, number, NEW_CALLS)
     return _models(environment)
 
 
@@ -154,45 +168,3 @@ def _open(environment: dict[str, str]) -> duckdb.DuckDBPyConnection:
     # A process that is measured begins with the most that this one ever held.
     connection.execute("set memory_limit = '200MB'")
     return connection
-
-
-def _add_day(connection: duckdb.DuckDBPyConnection, day: int, calls: int) -> None:
-    """Add the rows, the totals and the ledger lines of one load of one day, counted from `END`."""
-    begins = END.int_timestamp * 1_000_000 + day * DAY_US
-    load_id = f"{(begins + DAY_US) // 1_000_000}.5"
-    changed = {
-        "id": f"{(day + DAYS) * 10_000_000} + place",
-        "request_id": f"'r{day}-' || place",
-        "upstream_id": f"'u{day}-' || place",
-        "created_at": "make_timestamptz(instant)",
-        "created_at_raw": "instant // 1000",
-        "request_at": "make_timestamptz(instant - 900000)",
-        "request_at_raw": "(instant - 900000) // 1000",
-        "_dlt_load_id": f"'{load_id}'",
-    }
-    rows = ", ".join(f"{expression} as {name}" for name, expression in changed.items())
-    connection.execute(
-        f"insert into {LOGS} by name select * exclude (shape, place, instant) "  # noqa: S608
-        f"replace ({rows}) from shapes inner join ("
-        f"select place, {begins} + place * {DAY_US} // {calls} as instant "
-        f"from range({calls}) as places(place)) on shape = place % {SHAPES} + 1"
-    )
-    connection.execute(
-        f"insert into {DASHBOARD} by name select source_name, '' as scope, model, "  # noqa: S608
-        "date_trunc('hour', created_at) as bucket_start, count(*) as request_count, "
-        "count(case when code <> 200 then 1 end) as exception_count, "
-        "sum(usage_input_tokens) as input_tokens, sum(usage_output_tokens) as output_tokens, "
-        "sum(usage_total_tokens) as total_tokens, sum(usage_cached_tokens) as cached_tokens, "
-        "sum(usage_reasoning_tokens) as reasoning_tokens, sum(used_amount) as used_amount, "
-        f"_dlt_load_id from {LOGS} where _dlt_load_id = '{load_id}' group by all"
-    )
-    bounds = f"make_timestamptz({begins}), make_timestamptz({begins + DAY_US})"
-    connection.execute(
-        "insert into raw_aiproxy.load_ledger (slice_id, run_id, run_kind, source_name, stream, "  # noqa: S608
-        "scope, window_start, window_end, read_started_at, read_finished_at, row_count, "
-        "reported_total, requests, retries, _dlt_load_id) "
-        f"select stream || 'day{day}', 'bench', 'nightly', 'aiproxy', stream, '', {bounds}, "
-        f"make_timestamptz({begins + DAY_US}), make_timestamptz({begins + DAY_US}), {calls}, "
-        f"reported_total, 1, 0, '{load_id}' "
-        f"from (values ('logs', {calls}), ('dashboard', null)) as streams(stream, reported_total)"
-    )
