@@ -2,8 +2,9 @@
 -- Key: source_name, scope, window_start, window_end, row_in_window.
 -- Inputs: the billing lines, the log rows, the models as they were then.
 -- Rule: a line belongs to a log row of the hour before or after it where requestId names
--- one of each, else to none. A table, of which a night pairs the touched days anew: each
--- pair is looked for among all lines and rows otherwise.
+-- one of each, else to none.
+
+{#- A table: a view looks for the pairs of all of history each time that it is read. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='touched_days',
