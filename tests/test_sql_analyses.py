@@ -4,9 +4,10 @@ and buckets say, computed another way.
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,23 @@ def test_02_yesterday_costs_what_its_calls_cost(morning: Morning) -> None:
     calls = f"select count(*) from calls where call_date = '{YESTERDAY}'"
     assert sum(row["calls"] for row in found) == morning.one(calls)
     assert {row["team"] for row in found} >= {"platform", "research", "unassigned"}
+
+
+def test_02_a_late_source_is_shown_as_late(morning: Morning, tmp_path: Path) -> None:
+    file = tmp_path / "late.duckdb"
+    shutil.copyfile(morning.warehouse.published_path, file)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "update publications set last_complete_date = last_complete_date - 2 "
+            "where source_name = 'aiproxy'"
+        )
+    late = Morning(replace(morning.warehouse, published_path=file), "").ask(2)
+    (row,) = (row for row in late if row["source_name"] == "aiproxy")
+    assert (row["cost"], row["calls"]) == (None, None)
+    assert row["known_through"] == YESTERDAY - timedelta(days=2)
+    others = [row for row in late if row["source_name"] != "aiproxy"]
+    assert {row["known_through"] for row in others} == {YESTERDAY}
+    assert others == [row for row in morning.ask(2) if row["source_name"] != "aiproxy"]
 
 
 def test_03_drivers_sum_to_the_change_since_the_same_weekday(morning: Morning) -> None:

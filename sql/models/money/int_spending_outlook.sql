@@ -1,8 +1,8 @@
 -- Grain: one row per team and currency that spent in the last four weeks.
 -- Key: team, currency.
 -- Inputs: what each team spent by source on the complete days of those weeks.
--- Rule: a day to come of this month costs the mean of its weekdays in them, from the
--- cheapest to the dearest, source by source; NULL where a source lacks some weekday.
+-- Rule: a day of this month that is to come, or that a late source has not told, costs
+-- the mean of its weekdays in them, source by source; NULL where one lacks some weekday.
 {{ config(schema='intermediate') }}
 
 with team_costs as (
@@ -34,10 +34,15 @@ past_days as (
 
 coming_days as (
     select
+        complete_days.source_name,
         {{ each_day(
-            days_after('last_day', 1), month_end('last_day')
+            'greatest(' ~ days_after('complete_days.last_day', 1) ~ ', '
+            ~ month_start('known.last_day') ~ ')',
+            month_end('known.last_day'),
         ) }} as usage_date
-    from known
+    from complete_days
+    cross join known
+    where complete_days.counts_in_totals
 ),
 
 spent as (
@@ -79,7 +84,7 @@ expected as (
         min(coalesce(spent.cost, 0)) as lowest,
         max(coalesce(spent.cost, 0)) as highest
     from spenders
-    cross join coming_days
+    inner join coming_days on spenders.source_name = coming_days.source_name
     left join past_days
         on
             spenders.source_name = past_days.source_name

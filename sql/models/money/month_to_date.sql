@@ -1,7 +1,8 @@
 -- Grain: one row per month, team and currency; what is unpriced has currency NULL.
 -- Key: month, team, currency.
 -- Inputs: costs that count in totals, the budgets, the outlook on the rest of the month.
--- Rule: complete days only, up to through_date; a month that is over lands at its sum.
+-- Rule: complete days only, up to through_date; a month that is over lands at its sum and
+-- at what its last days are expected to add, where a source is late.
 {{ config(materialized='table') }}
 
 with team_costs as (
@@ -101,8 +102,8 @@ pairs as (
         spending_outlook.team,
         spending_outlook.currency
     from months
+    inner join known on months.through_date = known.last_day
     cross join spending_outlook
-    where months.through_date < months.month_end
 ),
 
 combined as (
@@ -126,6 +127,7 @@ combined as (
         coalesce(spent.unpriced_tokens, 0) as unpriced_tokens
     from pairs
     inner join months on pairs.month = months.month
+    cross join known
     left join spent
         on
             pairs.month = spent.month
@@ -141,7 +143,7 @@ combined as (
         on
             pairs.team = spending_outlook.team
             and pairs.currency = spending_outlook.currency
-            and months.through_date < months.month_end
+            and months.through_date = known.last_day
 ),
 
 final as (
