@@ -318,8 +318,8 @@ class Auditor:
             "first": self._period.start.in_timezone(zone).date(),
             "last": self._period.end.in_timezone(zone).date(),
         }
-        tell_earlier_audits(connection, self._published(connection))
         try:
+            tell_earlier_audits(connection, self._published(connection))
             return connection.execute(DIFFERING, values).fetchall()
         except duckdb.CatalogException:
             # No models were built yet.

@@ -55,7 +55,7 @@ class HeldFile:
     def __init__(self, warehouse: WarehouseSettings) -> None:
         self._warehouse = warehouse
         self._turn = threading.Lock()
-        self._anchor = connect(warehouse)
+        self._anchor: duckdb.DuckDBPyConnection | None = connect(warehouse)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -63,20 +63,31 @@ class HeldFile:
 
     def __exit__(self, *_: object) -> None:
         """Close the file, without waiting for a thread that an interrupt left behind."""
-        self._anchor.close()
+        self.close()
 
     @contextmanager
     def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Wait until no other thread uses the file; yield a connection of its own."""
-        with self._turn, self._anchor.cursor() as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            yield connection
+        """Wait until no other thread uses the file; yield a connection of its own.
+
+        Raises:
+            RunError: it was closed, and a program has opened it since.
+        """
+        with self._turn:
+            self._anchor = self._anchor or connect(self._warehouse)
+            with self._anchor.cursor() as connection:
+                connection.execute("set TimeZone = 'UTC'")
+                yield connection
 
     def give_memory_back(self) -> None:
-        """Close the file and open it anew, which is how DuckDB forgets what it has read."""
+        """Close the file until the next turn, by which DuckDB forgets what it has read."""
         with self._turn:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._anchor is not None:
             self._anchor.close()
-            self._anchor = connect(self._warehouse)
+        self._anchor = None
 
 
 def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

@@ -162,7 +162,8 @@ def test_02_a_late_source_is_shown_as_late(morning: Morning, tmp_path: Path) -> 
     with duckdb.connect(str(file)) as connection:
         connection.execute(
             "update publications set last_complete_date = last_complete_date - 2 "
-            "where source_name = 'aiproxy'"
+            "where source_name = 'aiproxy'; delete from daily_costs_converted "
+            f"where source_name = 'aiproxy' and usage_date = '{YESTERDAY}'"
         )
     late = Morning(replace(morning.warehouse, published_path=file), "").ask(2)
     (row,) = (row for row in late if row["source_name"] == "aiproxy")
