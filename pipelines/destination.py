@@ -74,16 +74,14 @@ class WarehouseDestination(dlt.destinations.duckdb):
         self._duckdb_settings["memory_limit"] = f"{memory}B"
 
 
-def open_pipeline(
-    source: Source, warehouse: WarehouseSettings, destination: WarehouseDestination
-) -> dlt.Pipeline:
-    """Return the source's dlt pipeline, its working files in the data folder."""
+def open_pipeline(source: Source, warehouse: WarehouseSettings) -> dlt.Pipeline:
+    """Return the source's dlt pipeline into the warehouse, its working files in the data folder."""
     for key, value in REQUIRED_DLT_SETTINGS.items():
         dlt.config[key] = value
     pipeline = dlt.pipeline(
         pipeline_name=f"llm_usage_{source.name}",
         pipelines_dir=str(warehouse.data_folder / "dlt"),
-        destination=destination,
+        destination=WarehouseDestination(warehouse),
         dataset_name=source.connector.dataset,
     )
     logging.getLogger("dlt").setLevel(logging.ERROR)

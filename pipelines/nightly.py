@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -93,12 +94,13 @@ def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[
     """
     outcomes: dict[str, SourceOutcome] = {}
 
-    def load(source: Source, file: HeldFile) -> None:
-        outcomes[source.name] = load_source(source, run, watcher, file)
+    with closing(HeldFile(run.warehouse)) as file:
 
-    with HeldFile(run.warehouse) as file:
+        def load(source: Source) -> None:
+            outcomes[source.name] = load_source(source, run, watcher, file)
+
         threads = [
-            threading.Thread(target=load, args=(source, file), name=source.name, daemon=True)
+            threading.Thread(target=load, args=(source,), name=source.name, daemon=True)
             for source in sources
         ]
         for thread in threads:

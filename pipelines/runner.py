@@ -132,8 +132,7 @@ def first_of(steps: Sequence[str]) -> str:
 def _load(
     source: Source, run: Run, watcher: Watcher, file: HeldFile, outcome: SourceOutcome
 ) -> None:
-    destination = WarehouseDestination(run.warehouse)
-    pipeline = open_pipeline(source, run.warehouse, destination)
+    pipeline = open_pipeline(source, run.warehouse)
     is_older = _recover(pipeline, source, run, file)
     outcome.first_load = pipeline.first_run
     with _ledger(source, run, file) as connection:

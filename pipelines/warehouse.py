@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Self
 
 import duckdb
 import pyarrow as pa
@@ -57,14 +56,6 @@ class HeldFile:
         self._turn = threading.Lock()
         self._anchor: duckdb.DuckDBPyConnection | None = connect(warehouse)
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file, without waiting for a thread that an interrupt left behind."""
-        self.close()
-
     @contextmanager
     def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Wait until no other thread uses the file; yield a connection of its own.
@@ -84,7 +75,7 @@ class HeldFile:
             self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, without waiting for a thread that an interrupt left behind."""
         if self._anchor is not None:
             self._anchor.close()
         self._anchor = None

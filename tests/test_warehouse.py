@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -47,7 +48,7 @@ def opened_elsewhere(path: Path) -> subprocess.Popen[str]:
 
 def test_turns_are_taken_one_after_the_other(tmp_path: Path) -> None:
     found: list[int] = []
-    with HeldFile(WarehouseSettings(path=tmp_path / "w.duckdb")) as file:
+    with closing(HeldFile(WarehouseSettings(path=tmp_path / "w.duckdb"))) as file:
         with file.turn() as connection:
             connection.execute("create table counted (number bigint)")
 
@@ -69,7 +70,7 @@ def test_turns_are_taken_one_after_the_other(tmp_path: Path) -> None:
 
 def test_a_load_holds_the_file_but_for_what_it_gives_back(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
-    with HeldFile(WarehouseSettings(path=path)) as file:
+    with closing(HeldFile(WarehouseSettings(path=path))) as file:
         _, said = opened_elsewhere(path).communicate()
         assert "Could not set lock" in said
         file.give_memory_back()

@@ -21,7 +21,7 @@
 {#- Whether a row bears on a day that this run reconciles anew, by its instant; for a model with a
     CTE of int_reconciled_days, which has to be built before. -#}
 {% macro is_reconciled(instant) -%}
-    {{ near_touched_days(none, instant, days_of='int_reconciled_days') }}
+    {{ near_touched_days(instant, days_of='int_reconciled_days') }}
 {%- endmacro %}
 
 {#- The rows of `relation`, which has one per source_name, scope, model and bucket, as one row per

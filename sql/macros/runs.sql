@@ -79,21 +79,22 @@
     sorted by day yet. -#}
 {% macro in_touched_days(day, instant=none) -%}
     (source_name, {{ day }}) in (select source_name, usage_date from touched_days)
-    and {{ near_touched_days(day, instant) }}
+    and {{ near_touched_days(instant or day) }}
 {%- endmacro %}
 
 {#- Whether a row lies between the first and the last of the touched days, those of the model
-    `days_of`; by an instant, also up to `hours` away from them. -#}
-{% macro near_touched_days(day, instant=none, days_of='int_touched_days', hours=0) -%}
+    `days_of`. `column` is that of its day, whose name ends in `_date`, or of its instant, which may
+    also lie up to `hours` away from them. -#}
+{% macro near_touched_days(column, days_of='int_touched_days', hours=0) -%}
     {%- set span = touched_span(days_of) -%}
     {%- if span is none -%}
         false
-    {%- elif instant -%}
-        {{ instant }} >= cast('{{ span.starts_at }}' as timestamptz) - interval '{{ hours }}' hour
-        and {{ instant }} < cast('{{ span.ends_at }}' as timestamptz) + interval '{{ hours }}' hour
+    {%- elif column.endswith('_date') -%}
+        {{ column }} >= cast('{{ span.first_day }}' as date)
+        and {{ column }} <= cast('{{ span.last_day }}' as date)
     {%- else -%}
-        {{ day }} >= cast('{{ span.first_day }}' as date)
-        and {{ day }} <= cast('{{ span.last_day }}' as date)
+        {{ column }} >= cast('{{ span.starts_at }}' as timestamptz) - interval '{{ hours }}' hour
+        and {{ column }} < cast('{{ span.ends_at }}' as timestamptz) + interval '{{ hours }}' hour
     {%- endif -%}
 {%- endmacro %}
 

@@ -46,16 +46,14 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether a row lies where this run's tests look, by its day, its instant or its load; see
-    `near_touched_days` for `instant` and `hours`. -#}
-{% macro tested(column, instant=none, hours=0) -%}
+{#- Whether a row lies where this run's tests look, by its load, its day or its instant; see
+    `near_touched_days`. -#}
+{% macro tested(column, hours=0) -%}
     {%- if tests_all() -%}
         true
     {%- elif column == 'load_id' -%}
         load_id in ({{ unprocessed_loads() }})
-    {%- elif column == 'bucket_start' -%}
-        {{ near_touched_days(none, column) }}
     {%- else -%}
-        {{ near_touched_days(column, instant, hours=hours) }}
+        {{ near_touched_days(column, hours=hours) }}
     {%- endif -%}
 {%- endmacro %}

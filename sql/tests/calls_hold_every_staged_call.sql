@@ -9,7 +9,7 @@ with staged as (
     from {{ ref('int_calls') }}
     where
         call_date is not null
-        and {{ tested('call_date', 'billed_at') }}
+        and {{ tested('billed_at') }}
     group by source_name, call_date
 ),
 

@@ -10,7 +10,7 @@ with staged as (
     from {{ ref('int_usage_buckets') }}
     where
         bucket_date is not null
-        and {{ tested('bucket_date', 'bucket_start') }}
+        and {{ tested('bucket_start') }}
     group by source_name, bucket_date
 ),
 

@@ -51,7 +51,7 @@ def history(sizes: tuple[int, int]) -> list[Figure]:
     Args:
         sizes: calls of the shorter and of the longer history, over as many days.
     """
-    short, long = (_measured(AiProxy(), calls) for calls in sizes)
+    short, long = (_measured(AiProxy(), calls, by_hand=True) for calls in sizes)
     small, large = short.night, long.night
     peak = max(took.peak_mb for took in long.nights)
     ours, theirs = (
@@ -116,17 +116,17 @@ def _peak(what: str, megabytes: float) -> Figure:
     return Figure(what, f"{megabytes:.0f}", "", megabytes, 1200, 600)
 
 
-def _measured(gateway: Gateway, calls: int) -> Measured:
+def _measured(gateway: Gateway, calls: int, *, by_hand: bool = False) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         environment = _with_history(gateway, folder, calls)
         rebuilt = _models(environment)
-        by_hand = None
-        if isinstance(gateway, AiProxy):
-            by_hand = run([str(HERE / "by_hand.py"), environment["WAREHOUSE__PATH"]])
-            if by_hand.said["calls"] != rebuilt.said["calls"]:
-                raise SystemExit(f"by hand {by_hand.said}, by the models {rebuilt.said}")
+        rival = None
+        if by_hand:
+            rival = run([str(HERE / "by_hand.py"), environment["WAREHOUSE__PATH"]])
+            if rival.said["calls"] != rebuilt.said["calls"]:
+                raise SystemExit(f"by hand {rival.said}, by the models {rebuilt.said}")
         nights = [_night(gateway, environment, number) for number in range(NIGHTS)]
-        return Measured(rebuilt, by_hand, nights, _models(environment, "build"))
+        return Measured(rebuilt, rival, nights, _models(environment, "build"))
 
 
 def _empty() -> Took:

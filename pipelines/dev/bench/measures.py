@@ -1,6 +1,5 @@
 """The measurements, one function each; every one returns the rows that it adds to the table."""
 
-import json
 import math
 import statistics
 import tempfile
@@ -8,12 +7,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import httpx
 import pendulum
 
-from pipelines.dev.bench.processes import Took, run, serving
+from pipelines.dev.bench.processes import Took, run, serving, told
 from pipelines.dev.bench.server import ADMIN_KEY, END
 from pipelines.pages import Fields
 from pipelines.simulator.aiproxy.catalogue import KEYS
@@ -169,13 +169,9 @@ def idle_night(models: int, groups: int) -> Figure:
             groups,
             "bench-group",
         )
-        environment = environment_in(folder) | {
-            f"SOURCES__{source}__{name}".upper(): (
-                value if isinstance(value, str) else json.dumps(value)
-            )
-            for source, own in settings.items()
-            for name, value in {"start": "P2D", **own}.items()
-        }
+        environment = environment_in(folder)
+        for source, own in settings.items():
+            environment |= told(source, {"start": "P2D", **own})
         # The same instant twice, so that not even a minute is new.
         instant = str(pendulum.now("UTC").int_timestamp)
         run(["-m", "pipelines.dev.bench.ours", instant], environment)
@@ -201,15 +197,11 @@ def struct(fields: Fields) -> str:
 
 def _load(port: int, rows: int, days: int, per_second: float = UNPACED) -> Took:
     with tempfile.TemporaryDirectory() as folder:
-        environment = environment_in(folder) | {
-            "SOURCES__AIPROXY__BASE_URL": f"http://127.0.0.1:{port}/api",
-            "SOURCES__AIPROXY__ADMIN_KEY": ADMIN_KEY,
-            "SOURCES__AIPROXY__START": f"P{days}D",
-            "SOURCES__AIPROXY__REQUESTS_PER_SECOND": str(per_second),
-        }
+        own = bench_server(port, days, per_second)
         if per_second == UNPACED:
             # Threads beyond the cores only wait for each other where nothing is far away.
-            environment["SOURCES__AIPROXY__CONCURRENCY"] = "4"
+            own["concurrency"] = 4
+        environment = environment_in(folder) | told("aiproxy", own)
         took = run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment)
         # Counted here, so that the load does not pay for it.
         with duckdb.connect(environment["WAREHOUSE__PATH"], read_only=True) as connection:
@@ -233,6 +225,16 @@ def _check(found: int, rows: int) -> None:
 def _padded(names: Iterable[str], count: int, prefix: str) -> list[str]:
     known = sorted(names)[:count]
     return known + [f"{prefix}-{number}" for number in range(count - len(known))]
+
+
+def bench_server(port: int, days: int, per_second: float) -> dict[str, Any]:
+    """Return the settings of an AI Proxy that is the bench's own server."""
+    return {
+        "base_url": f"http://127.0.0.1:{port}/api",
+        "admin_key": ADMIN_KEY,
+        "start": f"P{days}D",
+        "requests_per_second": per_second,
+    }
 
 
 def environment_in(folder: str) -> dict[str, str]:

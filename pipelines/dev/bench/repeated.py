@@ -2,15 +2,14 @@
 
 # ruff: noqa: S608 - our own names and numbers
 
-import json
 from collections.abc import Mapping
 from typing import Protocol
 
 import duckdb
 
-from pipelines.dev.bench.measures import NOW, UNPACED
-from pipelines.dev.bench.processes import run, serving
-from pipelines.dev.bench.server import ADMIN_KEY, END
+from pipelines.dev.bench.measures import NOW, UNPACED, bench_server
+from pipelines.dev.bench.processes import run, serving, told
+from pipelines.dev.bench.server import END
 
 SHAPES = 20_000
 DAY_US = 86_400_000_000
@@ -39,12 +38,7 @@ class AiProxy:
     def load(self, environment: dict[str, str]) -> None:
         """Load from the bench's own server."""
         with serving(["-m", "pipelines.dev.bench.server", str(SHAPES), "1"]) as port:
-            source = {
-                "SOURCES__AIPROXY__BASE_URL": f"http://127.0.0.1:{port}/api",
-                "SOURCES__AIPROXY__ADMIN_KEY": ADMIN_KEY,
-                "SOURCES__AIPROXY__START": "P2D",
-                "SOURCES__AIPROXY__REQUESTS_PER_SECOND": str(UNPACED),
-            }
+            source = told("aiproxy", bench_server(port, 2, UNPACED))
             run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment | source)
 
     def take_shapes(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -98,14 +92,9 @@ class ModelRouter:
         """Load three days from the simulator."""
         command = ["-m", "pipelines.simulator", "--days", "3", "--rows-per-day", "3000"]
         with serving(command) as settings:
-            own = {"start": "P3D", **settings["alibaba_model_router"]}
-            source = {
-                f"SOURCES__ALIBABA_MODEL_ROUTER__{name}".upper(): (
-                    value if isinstance(value, str) else json.dumps(value)
-                )
-                for name, value in (own | {"requests_per_second": UNPACED}).items()
-            }
-            run(["-m", "pipelines.dev.bench.ours"], environment | source)
+            name = "alibaba_model_router"
+            own = {"start": "P3D", **settings[name], "requests_per_second": UNPACED}
+            run(["-m", "pipelines.dev.bench.ours"], environment | told(name, own))
 
     def take_shapes(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Put aside the rows and lines that are a pair, and empty all tables of calls."""

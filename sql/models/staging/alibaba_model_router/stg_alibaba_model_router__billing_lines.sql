@@ -24,14 +24,14 @@ billing_details as (
         nullif(request_id, '') as billed_request_id
     from {{ source('alibaba_model_router', 'billing_details') }}
     {% if is_incremental() %}
-        where {{ near_touched_days(none, 'request_time', hours=2) }}
+        where {{ near_touched_days('request_time', hours=2) }}
     {% endif %}
 ),
 
 logs as (
     select * from {{ source('alibaba_model_router', 'observation_logs') }}
     {% if is_incremental() %}
-        where {{ near_touched_days(none, 'request_time', hours=1) }}
+        where {{ near_touched_days('request_time', hours=1) }}
     {% endif %}
 ),
 
