@@ -19,7 +19,7 @@ import pendulum
 from pendulum import DateTime
 
 from pipelines.errors import RunError, UsageError
-from pipelines.settings import WarehouseSettings, demo_mark
+from pipelines.settings import WarehouseSettings, demo_mark, in_environment
 
 DAYS = 14
 
@@ -112,7 +112,7 @@ def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
         is_first = not warehouse.published_path.exists()
         nights = (pendulum.from_timestamp(first), now) if is_first else (now,)
         mark.write_text(json.dumps({"ports": known, "first_night": first}))
-        with _environment(_variables(settings) | _rates(rates)):
+        with _environment(_variables(settings, rates)):
             demo = Demo(nights, process)
             if not is_first:
                 demo.deliver()
@@ -147,13 +147,8 @@ def _port(settings: dict[str, Any]) -> int | None:
     return urlsplit(str(settings["base_url"])).port
 
 
-def _variables(settings: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {
-        f"SOURCES__{source}__{name}".upper(): value if isinstance(value, str) else json.dumps(value)
-        for source, own in settings.items()
-        for name, value in {**SETTINGS, **own}.items()
-    }
-
-
-def _rates(settings: dict[str, str]) -> dict[str, str]:
-    return {f"WAREHOUSE__{name}".upper(): value for name, value in settings.items()}
+def _variables(settings: dict[str, dict[str, Any]], rates: dict[str, str]) -> dict[str, str]:
+    variables = in_environment("warehouse", rates)
+    for source, own in settings.items():
+        variables |= in_environment(f"sources.{source}", {**SETTINGS, **own})
+    return variables

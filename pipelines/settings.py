@@ -225,6 +225,16 @@ def load_warehouse() -> WarehouseSettings:
     return replace(found, path=root / found.path, published_path=root / found.published_path)
 
 
+def in_environment(section: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables that set a section, such as `sources.weave`."""
+    return {
+        f"{section}.{name}".replace(".", "__").upper(): (
+            value if isinstance(value, str) else orjson.dumps(value).decode()
+        )
+        for name, value in settings.items()
+    }
+
+
 def load_source(cls: type[T], name: str) -> T | None:
     """Read `[sources.<name>]` into `cls`.
 

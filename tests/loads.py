@@ -1,6 +1,5 @@
 """What tests of loading share: a project folder of their own, a vendor on loopback, one load."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -18,7 +17,7 @@ from pipelines.nightly import load_sources
 from pipelines.progress import LogWatcher
 from pipelines.read_ahead import ReadAhead
 from pipelines.runner import Run, SourceOutcome
-from pipelines.settings import load_warehouse
+from pipelines.settings import in_environment, load_warehouse
 from pipelines.simulator import Personality, Simulator, World
 from pipelines.streams import Pull
 from pipelines.warehouse import writing
@@ -66,14 +65,13 @@ class Project:
 
     def set(self, **settings: Any) -> None:
         """Set settings of the source; lists and tables are written as JSON."""
-        for name, value in settings.items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            self._monkeypatch.setenv(f"SOURCES__{self.source}__{name}".upper(), text)
+        for name, text in in_environment(f"sources.{self.source}", settings).items():
+            self._monkeypatch.setenv(name, text)
 
     def set_warehouse(self, **settings: str) -> None:
         """Set settings of the warehouse."""
-        for name, value in settings.items():
-            self._monkeypatch.setenv(f"WAREHOUSE__{name}".upper(), value)
+        for name, text in in_environment("warehouse", settings).items():
+            self._monkeypatch.setenv(name, text)
 
     def load(
         self,

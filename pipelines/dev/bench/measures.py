@@ -13,9 +13,10 @@ import duckdb
 import httpx
 import pendulum
 
-from pipelines.dev.bench.processes import Took, run, serving, told
+from pipelines.dev.bench.processes import Took, run, serving
 from pipelines.dev.bench.server import ADMIN_KEY, END
 from pipelines.pages import Fields
+from pipelines.settings import in_environment
 from pipelines.simulator.aiproxy.catalogue import KEYS
 from pipelines.simulator.tencent_lke import MODELS
 from pipelines.sources.aiproxy.schema import LOG, PRIVATE
@@ -171,7 +172,7 @@ def idle_night(models: int, groups: int) -> Figure:
         )
         environment = environment_in(folder)
         for source, own in settings.items():
-            environment |= told(source, {"start": "P2D", **own})
+            environment |= in_environment(f"sources.{source}", {"start": "P2D", **own})
         # The same instant twice, so that not even a minute is new.
         instant = str(pendulum.now("UTC").int_timestamp)
         run(["-m", "pipelines.dev.bench.ours", instant], environment)
@@ -201,7 +202,7 @@ def _load(port: int, rows: int, days: int, per_second: float = UNPACED) -> Took:
         if per_second == UNPACED:
             # Threads beyond the cores only wait for each other where nothing is far away.
             own["concurrency"] = 4
-        environment = environment_in(folder) | told("aiproxy", own)
+        environment = environment_in(folder) | in_environment("sources.aiproxy", own)
         took = run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment)
         # Counted here, so that the load does not pay for it.
         with duckdb.connect(environment["WAREHOUSE__PATH"], read_only=True) as connection:

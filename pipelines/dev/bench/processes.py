@@ -88,14 +88,6 @@ def serving(command: Sequence[str]) -> Iterator[Any]:
             process.stdin.close()
 
 
-def told(source: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings of a source as the environment tells them."""
-    return {
-        f"SOURCES__{source}__{name}".upper(): value if isinstance(value, str) else json.dumps(value)
-        for name, value in settings.items()
-    }
-
-
 def _neutral(environment: Mapping[str, str]) -> dict[str, str]:
     own = ("SOURCES__", "WAREHOUSE__")
     return {name: value for name, value in environment.items() if not name.startswith(own)}

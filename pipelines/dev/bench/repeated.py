@@ -8,8 +8,9 @@ from typing import Protocol
 import duckdb
 
 from pipelines.dev.bench.measures import NOW, UNPACED, bench_server
-from pipelines.dev.bench.processes import run, serving, told
+from pipelines.dev.bench.processes import run, serving
 from pipelines.dev.bench.server import END
+from pipelines.settings import in_environment
 
 SHAPES = 20_000
 DAY_US = 86_400_000_000
@@ -38,7 +39,7 @@ class AiProxy:
     def load(self, environment: dict[str, str]) -> None:
         """Load from the bench's own server."""
         with serving(["-m", "pipelines.dev.bench.server", str(SHAPES), "1"]) as port:
-            source = told("aiproxy", bench_server(port, 2, UNPACED))
+            source = in_environment("sources.aiproxy", bench_server(port, 2, UNPACED))
             run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment | source)
 
     def take_shapes(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -94,7 +95,10 @@ class ModelRouter:
         with serving(command) as settings:
             name = "alibaba_model_router"
             own = {"start": "P3D", **settings[name], "requests_per_second": UNPACED}
-            run(["-m", "pipelines.dev.bench.ours"], environment | told(name, own))
+            run(
+                ["-m", "pipelines.dev.bench.ours"],
+                environment | in_environment(f"sources.{name}", own),
+            )
 
     def take_shapes(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Put aside the rows and lines that are a pair, and empty all tables of calls."""
