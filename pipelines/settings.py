@@ -37,8 +37,9 @@ CURRENCIES = {"currency", "reporting_currency"}
 
 SIZE = r"([1-9][0-9]*(?:\.[0-9]+)?)\s*([KMGT])(i?)B"
 
-DBT_MEMORY = 200e6
-"""Bytes that dbt itself holds, about, while it builds the models of this project."""
+OWN_MEMORY = 400e6
+"""Bytes that a process holds beside what DuckDB counts, about: dbt or our own Python, and what
+DuckDB itself does not count."""
 
 LEAST_CONCURRENCY = 4
 MOST_CONCURRENCY = 32
@@ -159,11 +160,11 @@ class WarehouseSettings:
     )
 
     @property
-    def memory_for_models(self) -> str:
-        """What dbt leaves of `memory_limit` to DuckDB, both in one process; never below half."""
+    def memory_for_duckdb(self) -> str:
+        """What a process leaves of `memory_limit` to the DuckDB in it; never below half."""
         ((number, prefix, binary),) = re.findall(SIZE, self.memory_limit)
         size = float(number) * (1024 if binary else 1000) ** ("KMGT".index(prefix) + 1)
-        return f"{max(size - DBT_MEMORY, size / 2) / 1e6:.0f}MB"
+        return f"{max(size - OWN_MEMORY, size / 2) / 1e6:.0f}MB"
 
     @property
     def data_folder(self) -> Path:

@@ -212,7 +212,7 @@ def _dbt(
             ],
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
-                "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_models,
+                "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
                 "LLM_USAGE_MACROS_CHECKSUM": macros_checksum(SQL_PROJECT),
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
                 **(told or {}),

@@ -92,7 +92,7 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     except duckdb.Error as error:
         raise RunError(locked_or_broken(warehouse, error)) from None
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute("set memory_limit = ?", [warehouse.memory_limit])
+    connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
     # A bar that DuckDB draws of its own would end up in a log.
     connection.execute("set enable_progress_bar = false")
     return connection

@@ -67,7 +67,7 @@ def run_dbt(
     ]
     told |= {
         "LLM_USAGE_WAREHOUSE": f"./{warehouse.path.name}",
-        "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_models,
+        "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
     }
     process = dbt_process()
     assert process.stdin
@@ -82,7 +82,7 @@ def give_parse(warehouse: WarehouseSettings, target: Path | None = None) -> None
     It reads them once for each time zone and currency of all tests, and knows by itself whether
     what it read is still so.
     """
-    known = [variables(warehouse), warehouse.path.name, warehouse.memory_for_models]
+    known = [variables(warehouse), warehouse.path.name, warehouse.memory_for_duckdb]
     saved = Path(os.environ[PARSES]) / sha256(json.dumps(known).encode()).hexdigest()
     if not saved.exists():
         own = Path(mkdtemp(dir=saved.parent))

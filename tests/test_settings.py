@@ -199,13 +199,13 @@ def test_currency_not_a_code(project: Path, monkeypatch: pytest.MonkeyPatch, cod
 
 
 @pytest.mark.parametrize(
-    ("limit", "left"), [("1GB", "800MB"), ("1.5 GiB", "1411MB"), ("300MB", "150MB")]
+    ("limit", "left"), [("1GB", "600MB"), ("1.5 GiB", "1211MB"), ("300MB", "150MB")]
 )
-def test_dbt_shares_the_memory_of_the_models(
+def test_a_process_shares_its_memory_with_duckdb(
     project: Path, monkeypatch: pytest.MonkeyPatch, limit: str, left: str
 ) -> None:
     monkeypatch.setenv("WAREHOUSE__MEMORY_LIMIT", limit)
-    assert load_warehouse().memory_for_models == left
+    assert load_warehouse().memory_for_duckdb == left
 
 
 def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@
     {{ return(flags.FULL_REFRESH or (is_incremental and not has_marks())) }}
 {%- endmacro %}
 
+{#- Whether this run makes every table anew, as should_full_refresh tells each of them. -#}
+{% macro makes_all_anew() -%}
+    {{ return(execute and flags.WHICH == 'build' and (flags.FULL_REFRESH or not has_marks())) }}
+{%- endmacro %}
+
 {#- Whether any slice is marked. -#}
 {% macro has_marks() -%}
     {%- set marks = run_query('select 1 from transform_state.processed_slices limit 1') -%}

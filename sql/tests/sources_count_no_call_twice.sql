@@ -1,13 +1,13 @@
 -- Days on which two sources that both count in totals show many of the same calls: of one
 -- model, with the same tokens, begun within a second of each other. A few are chance.
-with calls as (
+with counting as (
     select
         calls.source_name,
         calls.call_date,
         calls.model,
         calls.input_tokens,
         calls.total_tokens,
-        date_trunc('second', coalesce(calls.called_at, calls.finished_at)) as begun_at
+        coalesce(calls.called_at, calls.finished_at) as begun_at
     from {{ ref('calls') }} as calls
     inner join {{ ref('int_source_roles') }} as source_roles
         on calls.source_name = source_roles.source_name
@@ -15,6 +15,46 @@ with calls as (
         source_roles.counts_in_totals
         and calls.total_tokens > 0
         and {{ tested('calls.call_date') }}
+),
+
+counted as (
+    select
+        source_name,
+        call_date,
+        model,
+        count(*) as calls
+    from counting
+    group by
+        source_name,
+        call_date,
+        model
+),
+
+-- The models of each day that more than one source has: most days have none, and cost no more.
+shared as (
+    select
+        call_date,
+        model
+    from counted
+    group by
+        call_date,
+        model
+    having count(*) > 1
+),
+
+calls as (
+    select
+        counting.source_name,
+        counting.call_date,
+        counting.model,
+        counting.input_tokens,
+        counting.total_tokens,
+        date_trunc('second', counting.begun_at) as begun_at
+    from counting
+    inner join shared
+        on
+            counting.call_date = shared.call_date
+            and counting.model = shared.model
 ),
 
 seconds as (
@@ -25,17 +65,6 @@ seconds as (
         from calls
         {{ "union all" if not loop.last }}
     {%- endfor %}
-),
-
-counted as (
-    select
-        source_name,
-        call_date,
-        count(*) as calls
-    from calls
-    group by
-        source_name,
-        call_date
 ),
 
 alike as (
@@ -70,6 +99,17 @@ met as (
         call_date
 ),
 
+of_days as (
+    select
+        source_name,
+        call_date,
+        sum(calls) as calls
+    from counted
+    group by
+        source_name,
+        call_date
+),
+
 final as (
     select
         met.source_name,
@@ -78,11 +118,11 @@ final as (
         met.calls_seen_twice,
         least(counted.calls, others.calls) as calls_of_the_smaller
     from met
-    inner join counted
+    inner join of_days as counted
         on
             met.source_name = counted.source_name
             and met.call_date = counted.call_date
-    inner join counted as others
+    inner join of_days as others
         on
             met.other_source = others.source_name
             and met.call_date = others.call_date
