@@ -18,6 +18,15 @@
     timezone('{{ var("reporting_timezone") }}', cast({{ day }} as timestamp))
 {%- endmacro %}
 
+{#- The quarter of an hour that an instant lies in: no day of any time zone begins within one. -#}
+{% macro quarter_hour(instant) -%}
+    {{ return(adapter.dispatch('quarter_hour')(instant)) }}
+{%- endmacro %}
+
+{% macro duckdb__quarter_hour(instant) -%}
+    make_timestamptz(epoch_us({{ instant }}) // 900000000 * 900000000)
+{%- endmacro %}
+
 {#- Whether two instants lie within an hour of each other. -#}
 {% macro is_near(one, other) -%}
     {{ one }} >= {{ other }} - interval '1' hour

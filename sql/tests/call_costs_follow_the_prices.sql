@@ -1,5 +1,5 @@
--- Every call costs what the prices and rules of now say, however long ago it was built. A run that
--- has just taken all of them from there has nothing to hold them against.
+-- Every call costs what the prices and rules of now say, however long ago it was built.
+-- A run that has just taken all of them from there has nothing to hold them against.
 with call_costs as (
     select * from {{ ref('call_costs') }}
     where {{ 'false' if makes_all_anew() else tested('call_date') }}

@@ -30,7 +30,7 @@ counted as (
         model
 ),
 
--- The models of each day that more than one source has: most days have none, and cost no more.
+-- The models of each day that more than one source has; where none is, the rest is free.
 shared as (
     select
         call_date,

@@ -77,6 +77,14 @@ rows_of_days as (
     where load_id in ({{ unprocessed_loads() }})
 ),
 
+-- Few, where the days of each row would be many to work out.
+quarters as (
+    select distinct
+        source_name,
+        {{ quarter_hour('billed_at') }} as starts_at
+    from rows_of_days
+),
+
 stretches as (
     select
         new_slices.source_name,
@@ -88,11 +96,11 @@ stretches as (
     inner join sources on new_slices.source_name = sources.source_name
     union distinct
     select
-        rows_of_days.source_name,
-        {{ local_date('rows_of_days.billed_at - sources.reach') }} as first_day,
-        {{ local_date('rows_of_days.billed_at + sources.reach') }} as last_day
-    from rows_of_days
-    inner join sources on rows_of_days.source_name = sources.source_name
+        quarters.source_name,
+        {{ local_date('quarters.starts_at - sources.reach') }} as first_day,
+        {{ local_date('quarters.starts_at + sources.reach') }} as last_day
+    from quarters
+    inner join sources on quarters.source_name = sources.source_name
 ),
 
 days as (
