@@ -77,7 +77,7 @@ def remember(
 def _prepare(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> None:
     """Make the tables that the statements of this publication stand on."""
     create_tables(connection)
-    for name in ("compared_sources", "compared_usage", "audited_days"):
+    for name in ("compared_sources", "compared_usage", "compared_owners", "audited_days"):
         connection.execute(f"create temporary table {name} as {_statement(name)}")
     for name in ("reconciliation", "daily_tokens"):
         before = f"earlier.main.{name}" if name in known else f"published.main.{name} where false"

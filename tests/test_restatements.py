@@ -25,7 +25,7 @@ create table daily_tokens (usage_date date, source_name text, provider_name text
     cache_read_input_tokens bigint, cache_creation_input_tokens bigint,
     reasoning_output_tokens bigint, counts_in_totals boolean);
 create table daily_costs_converted (usage_date date, source_name text, provider_name text,
-    account_id text, app_name text, api_key_name text, model text, currency text,
+    account_id text, app_name text, api_key_name text, model text, team text, currency text,
     cost decimal(38, 12), cost_basis text, unpriced_tokens bigint, reporting_currency text,
     cost_in_reporting_currency decimal(38, 12));
 create table daily_costs as from daily_costs_converted;
@@ -73,7 +73,7 @@ class Book:
             **{"usage_date": day, "source_name": "proxy", "model": model, "calls": 2},
             **{"total_tokens": 10, "cost": 5, "currency": "USD", "cost_basis": "derived"},
             **{"reporting_currency": "USD", "cost_in_reporting_currency": 5},
-            **{"unpriced_tokens": 0, "counts_in_totals": True},
+            **{"unpriced_tokens": 0, "counts_in_totals": True, "team": "red"},
             **changes,
         }
         with duckdb.connect(str(self.settings.path)) as connection:
@@ -309,7 +309,55 @@ def test_a_day_that_went(book: Book) -> None:
     book.load(2, "2026-10-30T00:00:00Z", "2026-11-01T02:00:00Z")
     book.run(*(f"delete from {table} where usage_date = '2026-10-30'" for table in VERSIONED))
     book.publish()
-    assert (D1, "calls", None, 2, None, "late rows") in book.restated()
+    assert (D1, "calls", None, 2, None, "vanished rows") in book.restated()
+
+
+def test_calls_that_a_vendor_has_no_more_are_not_late(book: Book) -> None:
+    book.load(2, "2026-10-30T22:00:00Z", "2026-11-01T02:00:00Z")
+    book.day(D1, calls=1, total_tokens=5, cost=2, cost_in_reporting_currency=2)
+    book.day(D1, "other", calls=3)
+    assert book.publish().restated == {"late rows": 1, "vanished rows": 1}
+    assert book.ask(
+        "select old_value, new_value, difference, cause from restatements "
+        "where measure = 'calls' order by cause"
+    ) == [(2, 4, 3, "late rows"), (2, 4, -1, "vanished rows")]
+
+
+def test_an_older_warehouse_put_back(book: Book) -> None:
+    before = shutil.copy(book.settings.path, book.settings.path.with_name("older"))
+    book.load(2, "2026-10-31T12:00:00Z", "2026-11-01T02:00:00Z")
+    book.day(D1, calls=3)
+    book.publish()
+    shutil.copy(before, book.settings.path)
+    book.load(3, "2026-10-30T22:00:00Z", "2026-11-01T02:00:00Z")
+    assert book.publish().restated == {"restored": 1}
+    assert book.restated() >= {(D1, "calls", None, 3, 2, "restored")}
+
+
+TEAM_COSTS = (
+    "select team, currency, old_value, new_value, difference, cause from restatements "
+    "where measure = 'team_cost' order by team"
+)
+
+
+def test_another_owner(book: Book) -> None:
+    book.day(D1, "other", cost=3)
+    book.publish()
+    book.day(D1, team="blue")
+    assert book.publish().restated == {"owner": 1}
+    assert book.ask(TEAM_COSTS) == [
+        ("blue", "USD", None, 5, 5, "owner"),
+        ("red", "USD", 8, 3, -5, "owner"),
+    ]
+
+
+def test_another_owner_and_another_price(book: Book) -> None:
+    book.day(D1, team="blue", cost=4)
+    assert book.publish().restated == {"owner": 1, "price": 1}
+    assert book.ask(TEAM_COSTS) == [
+        ("blue", "USD", None, 4, 5, "owner"),
+        ("red", "USD", 5, None, -5, "owner"),
+    ]
 
 
 def test_a_night_that_is_not_published_is_not_remembered(book: Book) -> None:

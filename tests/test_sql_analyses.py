@@ -226,7 +226,8 @@ def test_06_variance_is_derived_less_reported_with_its_reason(morning: Morning) 
 def test_07_caching_saves_what_cached_tokens_cost_less(morning: Morning) -> None:
     found = {(row["source_name"], row["model"]): row for row in morning.ask(7)}
     (row,) = morning.rows(
-        "select round(sum(cache_read_input_tokens) / sum(input_tokens), 3) as hit_ratio, "
+        "select round(sum(cache_read_input_tokens) "
+        "/ sum(input_tokens) filter (cache_read_input_tokens is not null), 3) as hit_ratio, "
         "sum(cost_derived) as cost, sum(cache_read_input_tokens) as cached, "
         "sum(cache_creation_input_tokens) as written from calls "
         "join call_costs on calls.call_id = call_costs.call_id "
@@ -270,6 +271,27 @@ def test_09_unit_costs_are_quotients_of_the_calls(morning: Morning) -> None:
     assert row["per_call"] == pytest.approx(float(calls["cost"]) / calls["calls"], abs=1e-6)
     per_million = float(calls["cost"]) / calls["tokens"] * 1_000_000
     assert row["per_million_tokens"] == pytest.approx(per_million, abs=1e-4)
+
+
+def test_09_money_of_no_call_makes_no_call_dearer(morning: Morning) -> None:
+    """Model Router bills some lines that no log row belongs to: they are money, and no calls."""
+    billed = {
+        (row["account_id"], row["app_or_key"]): row
+        for row in morning.ask(9)
+        if row["source_name"] == "alibaba_model_router"
+    }
+    calls = morning.rows(
+        "select account_id, coalesce(app_name, api_key_name) as app_or_key, "
+        "sum(cost) as cost, count(*) as calls from calls join call_costs using (call_id) "
+        "where calls.source_name = 'alibaba_model_router' and cost is not null "
+        f"and calls.call_date {WEEK} group by all"
+    )
+    apart = 0
+    for one in calls:
+        row = billed[one["account_id"], one["app_or_key"]]
+        assert row["per_call"] == pytest.approx(float(one["cost"]) / one["calls"], abs=1e-6)
+        apart += row["cost"] > one["cost"]
+    assert apart, "no money came without calls: the test could not fail"
 
 
 def test_10_month_holds_its_complete_days_and_lands_in_its_range(morning: Morning) -> None:

@@ -2,7 +2,7 @@
 with hits as (
     select
         usage_date, source_name, model, sum(cache_read_input_tokens)
-        / nullif(sum(input_tokens) filter (cache_read_input_tokens >= 0), 0) as hit_ratio
+        / nullif(sum(cache_known_input_tokens), 0) as hit_ratio
     from daily_tokens
     where usage_date = (select max(last_complete_date) from publications) group by all
 )

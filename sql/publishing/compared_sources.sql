@@ -6,6 +6,10 @@ with publications as (
     select * from published.main.publications
 ),
 
+load_ledger as (
+    select * from intermediate.int_load_ledger
+),
+
 this_time as (
     select max(recorded_at) as recorded_at from publications
 ),
@@ -50,7 +54,16 @@ final as (
         ) as has_same_settings,
         coalesce(
             ranked.reporting_currency = now_published.reporting_currency, false
-        ) as has_same_currency
+        ) as has_same_currency,
+        -- The loads that were published last are not there any more.
+        ranked.last_load_id is not null
+        and not exists (
+            select 1
+            from load_ledger
+            where
+                load_ledger.source_name = ranked.source_name
+                and load_ledger.load_id = ranked.last_load_id
+        ) as is_restored
     from ranked
     left join now_published on ranked.source_name = now_published.source_name
     cross join this_time

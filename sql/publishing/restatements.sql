@@ -1,4 +1,4 @@
--- Grain: one row per local day, source, measure, currency and cause of a change.
+-- Grain: one row per local day, source, team, measure, currency and cause of a change.
 -- Key: all of these.
 -- Inputs: what differs from what is published, its sources, the loads since.
 -- Rule: what else changed of the same consumer tells the cause.
@@ -67,6 +67,13 @@ consumers as (
         max(case when measure = 'calls' then is_changed end) as has_other_calls,
         max(
             case
+                when measure = 'calls' and coalesce(new_value, 0) < coalesce(old_value, 0)
+                    then 1
+                else 0
+            end
+        ) as has_fewer_calls,
+        max(
+            case
                 when measure in ('cost', 'unpriced_tokens', 'cost_in_reporting_currency')
                     then 0
                 else is_changed
@@ -89,6 +96,7 @@ causes as (
         consumers.consumer,
         case
             when not sources.has_same_settings then 'settings'
+            when consumers.has_other_usage = 1 and sources.is_restored then 'restored'
             when
                 consumers.has_other_usage = 1
                 and not exists (
@@ -107,7 +115,11 @@ causes as (
             when
                 consumers.has_other_calls = 1
                 and days_with_other_calls.usage_date is not null
-                then 'late rows'
+                then
+                    case consumers.has_fewer_calls
+                        when 1 then 'vanished rows'
+                        else 'late rows'
+                    end
             when consumers.has_other_usage = 1 then 'vendor change'
             when consumers.has_other_cost = 1 then 'price'
             when sources.has_same_currency then 'rate'
@@ -170,6 +182,7 @@ unioned as (
     select
         days.usage_date,
         days.source_name,
+        cast(null as varchar) as team,
         days.measure,
         days.currency,
         days.old_value,
@@ -187,6 +200,7 @@ unioned as (
     select
         usage_date,
         source_name,
+        null as team,
         'counts_in_totals' as measure,
         null as currency,
         old_value,
@@ -194,6 +208,18 @@ unioned as (
         cast(new_value - old_value as decimal(38, 12)) as difference,
         'settings' as cause
     from other_roles
+    union all
+    select
+        usage_date,
+        source_name,
+        team,
+        'team_cost' as measure,
+        currency,
+        old_value,
+        new_value,
+        difference,
+        'owner' as cause
+    from compared_owners
 ),
 
 final as (

@@ -26,6 +26,10 @@ final as (
         model,
         currency,
         cast(sum(cost) as decimal(38, 12)) as cost,
+        -- Money that a vendor laid to no call, or to none with tokens, makes none dearer.
+        cast(sum(case when calls > 0 then cost end) as decimal(38, 12)) as cost_of_calls,
+        cast(sum(case when total_tokens > 0 then cost end) as decimal(38, 12))
+            as cost_of_tokens,
         cost_basis,
         cast(
             sum(case when cost_basis = 'unpriced' then 0 else total_tokens end) as bigint

@@ -29,6 +29,15 @@ final as (
         {{ sum_tokens() }},
         cast(sum(case when total_tokens is null then calls else 0 end) as bigint)
             as calls_without_tokens,
+        -- What a share is of: a call that does not say its part is in neither sum.
+        cast(
+            sum(case when cache_read_input_tokens is not null then input_tokens end)
+            as bigint
+        ) as cache_known_input_tokens,
+        cast(
+            sum(case when reasoning_output_tokens is not null then output_tokens end)
+            as bigint
+        ) as reasoning_known_output_tokens,
         counts_in_totals
     from usage
     {% if is_incremental() %}

@@ -44,7 +44,14 @@ counted as (
         call_costs.input_price_id,
         call_costs.cache_read_price_id,
         call_costs.cache_creation_price_id,
-        cast(sum(calls.input_tokens) as bigint) as input_tokens,
+        cast(
+            sum(
+                case
+                    when calls.cache_read_input_tokens is null then 0
+                    else calls.input_tokens
+                end
+            ) as bigint
+        ) as input_tokens,
         cast(sum(coalesce(calls.cache_read_input_tokens, 0)) as bigint)
             as cache_read_input_tokens,
         cast(sum(coalesce(calls.cache_creation_input_tokens, 0)) as bigint)
