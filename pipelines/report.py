@@ -256,9 +256,10 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
     A difference is a fact to show: it keeps nothing from being published.
     """
     with _published(warehouse) as connection:
-        agreeing, differing = connection.execute(
-            "select count(*) filter (verdict = 'agrees'), count(*) filter (verdict = 'differs') "
-            "from reconciliation"
+        agreeing, differing, one_sided = connection.execute(
+            "select count(*) filter (verdict = 'agrees'), count(*) filter (verdict = 'differs'), "
+            "count(*) filter (reason = 'not loaded on both sides' and usage_date < "
+            "(select max(usage_date) from reconciliation)) from reconciliation"
         ).fetchall()[0]
         lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
     compared = f"reconciliation: {agreeing + differing:,} totals compared"
@@ -279,6 +280,10 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             f"  [red]differs[/] {source} {day} {model}: {measure} {_plain(ours)}, the vendor's own "
             f"total says {_plain(theirs)} ({_plain(difference, '+')}; {pair}; {why})",
             highlight=False,
+        )
+    if one_sided:
+        console.print(
+            f"  {one_sided:,} more could not be compared: they are not loaded on both sides"
         )
     if differing > len(lines):
         console.print("  and more: select * from reconciliation where verdict = 'differs'")

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -17,7 +19,7 @@ from pipelines.simulator.tencent_lke import lie_for_demo
 from tests.loads import NOW, Project, frozen
 from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse
 
-START = NOW.subtract(days=3)
+START, YESTERDAY = NOW.subtract(days=3), NOW.subtract(days=1)
 SEARCH = "acme/search"
 PAIRS = {
     ("aiproxy", "logs_vs_dashboard"),
@@ -115,7 +117,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 def lie(vendors: Simulator) -> None:
     lie_for_demo(vendors[LIAR].data, int(NOW.subtract(days=1).timestamp()))
-    vendors["aiproxy"].data.lie(dashboard_off=11, total_off=2)
+    gateway = vendors["aiproxy"].data
+    gateway.lie(dashboard_off=11, total_off=2)
+    failed_at = YESTERDAY.int_timestamp * 1_000_000
+    gateway.delete(
+        gateway.add(model="gpt-4o", code=500, created_at=failed_at, inserted_at=failed_at)
+    )
     vendors["alibaba_model_router"].data.lies.tokens_off = 13
     vendors["alibaba_model_router"].data.lies.amount_off = Decimal("0.5")
     spans = {"otel": True, "parent_id": "elsewhere", "usage": {"spanned": {"prompt_tokens": 1}}}
@@ -156,7 +163,24 @@ def test_wrong_tokens_of_the_dashboard_differ_by_their_amount(story: Story) -> N
     assert {(one.measure, one.difference) for one in found} == {
         ("input_tokens", -11),
         ("total_tokens", -11),
+        ("failed_calls", -1),
     }
+
+
+def test_failed_calls_that_the_log_lost_do_not_hide_behind_refusals(story: Story) -> None:
+    (found,) = (
+        one
+        for one in story.lying.totals
+        if (one.source, one.model, one.measure, one.day)
+        == ("aiproxy", "gpt-4o", "calls", YESTERDAY.date())
+    )
+    assert found.reason == "control includes calls refused with 429"
+    (lost,) = (
+        one
+        for one in story.lying.differing("aiproxy", "logs_vs_dashboard")
+        if one.measure == "failed_calls"
+    )
+    assert (lost.day, lost.model, lost.difference) == (YESTERDAY.date(), "gpt-4o", -1)
 
 
 def test_rows_fewer_than_the_total_says_differ(story: Story) -> None:
@@ -212,3 +236,22 @@ def test_the_report_names_each_difference_and_the_demo_its_lie(story: Story) -> 
     (line,) = (line for line in lines if "on purpose" in line)
     assert "tencent_lke 2026-11-18 cs-normal-70b: calls" in line
     assert "(-7; usage_call_details_vs_token_usage; unexplained; the simulator lied here" in line
+
+
+def test_the_report_counts_what_one_side_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "published.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create table reconciliation as from (values "
+            "('s', 'p', date '2026-11-01', 'm', 'calls', 5, 5, 0, 'agrees', 'equal'), "
+            "('s', 'p', date '2026-11-01', 'n', 'calls', 5, null, 5, 'not_comparable', "
+            "'not loaded on both sides'), "
+            "('s', 'p', date '2026-11-02', 'n', 'calls', 5, null, 5, 'not_comparable', "
+            "'not loaded on both sides')) t(source_name, pair, usage_date, model, measure, "
+            "detail_value, control_value, difference, verdict, reason)"
+        )
+    said = told(WarehouseSettings(path=path, published_path=path))
+    assert said.splitlines() == [
+        "reconciliation: 1 totals compared, all agree",
+        "  1 more could not be compared: they are not loaded on both sides",
+    ]

@@ -77,6 +77,7 @@ counted as (
         counted_in as bucket_start,
         1 as calls,
         case when status_code = 200 then 1 else 0 end as successful_calls,
+        case when status_code not in (200, 429) then 1 else 0 end as failed_calls,
         case when used_in = counted_in then input_tokens else 0 end as input_tokens,
         case when used_in = counted_in then output_tokens else 0 end as output_tokens,
         case when used_in = counted_in then total_tokens else 0 end as total_tokens,
@@ -94,6 +95,7 @@ counted as (
         used_in as bucket_start,
         0 as calls,
         0 as successful_calls,
+        0 as failed_calls,
         input_tokens,
         output_tokens,
         total_tokens,
@@ -113,6 +115,7 @@ details as (
         counted.bucket_start + interval '1' hour as bucket_end,
         sum(counted.calls) as calls,
         sum(counted.successful_calls) as successful_calls,
+        sum(counted.failed_calls) as failed_calls,
         sum(counted.input_tokens) as input_tokens,
         sum(counted.output_tokens) as output_tokens,
         sum(counted.total_tokens) as total_tokens,
@@ -172,6 +175,25 @@ controls as (
                 else coalesce(dashboard.status_429_count, 0)
             end
         ) as refusals,
+        -- An attempt that was tried again is in one of these, and which is not said.
+        sum(
+            case
+                when
+                    dashboard.status_4xx_count is not null
+                    or dashboard.status_5xx_count is not null
+                    or dashboard.status_other_count is not null
+                    then
+                        coalesce(dashboard.exception_count, 0)
+                        - coalesce(dashboard.status_429_count, 0)
+                        - coalesce(dashboard.retry_count, 0)
+            end
+        ) as failed_calls,
+        sum(
+            least(
+                coalesce(dashboard.status_429_count, 0),
+                coalesce(dashboard.retry_count, 0)
+            )
+        ) as retries_of_429,
         sum(coalesce(dashboard.input_tokens, 0)) as input_tokens,
         sum(coalesce(dashboard.output_tokens, 0)) as output_tokens,
         sum(coalesce(dashboard.total_tokens, 0)) as total_tokens,
@@ -208,7 +230,12 @@ controls as (
     'cost': 'cost',
 } %}
 {%- set measures = dict(
-    {'calls': 'calls', 'successful_calls': 'successful_calls'}, **tokens
+    {
+        'calls': 'calls',
+        'successful_calls': 'successful_calls',
+        'failed_calls': 'failed_calls',
+    },
+    **tokens
 ) %}
 
 final as (
@@ -220,6 +247,7 @@ final as (
         'control',
         measures,
         below={'calls': 'refusals'},
+        above={'failed_calls': 'retries_of_429'},
         because='control includes calls refused with 429',
         caveats=dict.fromkeys(tokens, 'caveat'),
     ) }}

@@ -41,6 +41,13 @@ controls as (
         and {{ is_reconciled('window_start') }}
 ),
 
+read_days as (
+    select distinct
+        source_name,
+        usage_date
+    from controls
+),
+
 details as (
     select
         calls.source_name,
@@ -53,8 +60,10 @@ details as (
         sum(calls.output_tokens) as output_tokens,
         sum(calls.total_tokens) as total_tokens,
         case
-            when controls.window_start is null
-                then 'no total was read of this day in this time zone'
+            when controls.window_start is not null then null
+            when read_days.usage_date is not null
+                then 'the totals of this day were read before this model was known'
+            else 'no total was read of this day in this time zone'
         end as caveat
     from calls
     left join controls
@@ -62,11 +71,16 @@ details as (
             calls.source_name = controls.source_name
             and calls.request_model = controls.request_model
             and calls.usage_date = controls.usage_date
+    left join read_days
+        on
+            calls.source_name = read_days.source_name
+            and calls.usage_date = read_days.usage_date
     where calls.finished_at < coalesce(controls.window_end, 'infinity')
     group by
         calls.source_name,
         calls.request_model,
         calls.usage_date,
+        read_days.usage_date,
         controls.window_start,
         controls.window_end
 ),
