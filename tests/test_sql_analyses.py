@@ -156,7 +156,9 @@ def test_02_yesterday_costs_what_its_calls_cost(morning: Morning) -> None:
     assert {row["team"] for row in found} >= {"platform", "research", "unassigned"}
 
 
-def test_02_a_late_source_is_shown_as_late(morning: Morning, tmp_path: Path) -> None:
+@pytest.fixture
+def late(morning: Morning, tmp_path: Path) -> Morning:
+    """The same morning, but that one source is two days late."""
     file = tmp_path / "late.duckdb"
     shutil.copyfile(morning.warehouse.published_path, file)
     with duckdb.connect(str(file)) as connection:
@@ -165,14 +167,32 @@ def test_02_a_late_source_is_shown_as_late(morning: Morning, tmp_path: Path) -> 
             "where source_name = 'aiproxy'; delete from daily_costs_converted "
             f"where source_name = 'aiproxy' and usage_date = '{YESTERDAY}'"
         )
-    late = Morning(replace(morning.warehouse, published_path=file), "").ask(2)
-    (row,) = (row for row in late if row["source_name"] == "aiproxy")
+    return Morning(replace(morning.warehouse, published_path=file), "")
+
+
+def test_02_a_late_source_is_shown_as_late(morning: Morning, late: Morning) -> None:
+    found = late.ask(2)
+    (row,) = (row for row in found if row["source_name"] == "aiproxy")
     assert (row["cost"], row["calls"]) == (None, None)
     assert row["known_through"] == YESTERDAY - timedelta(days=2)
-    others = [row for row in late if row["source_name"] != "aiproxy"]
+    others = [row for row in found if row["source_name"] != "aiproxy"]
     assert {row["known_through"] for row in others} == {YESTERDAY}
     before = [row for row in morning.ask(2) if row["source_name"] != "aiproxy"]
     assert sorted(others, key=str) == sorted(before, key=str)
+
+
+@pytest.mark.parametrize("number", [3, 7])
+def test_a_late_source_is_asked_of_the_last_day_that_it_knows(late: Morning, number: int) -> None:
+    days = {(row["source_name"], row["usage_date"]) for row in late.ask(number)}
+    assert ("aiproxy", YESTERDAY - timedelta(days=2)) in days
+    assert {day for name, day in days if name != "aiproxy"} == {YESTERDAY}
+
+
+def test_10_says_which_source_is_behind(late: Morning) -> None:
+    file = late.warehouse.published_path
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("update publications set sources_behind = 'aiproxy to 2026-11-17'")
+    assert {row["sources_behind"] for row in late.ask(10)} == {"aiproxy to 2026-11-17"}
 
 
 def test_03_drivers_sum_to_the_change_since_the_same_weekday(morning: Morning) -> None:

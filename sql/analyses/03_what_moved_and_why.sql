@@ -1,11 +1,14 @@
--- What moved yesterday's cost, and why: volume, mix, price or cache?
+-- What moved each source's cost on the last day it knows: volume, mix, price or cache?
+with known as (
+    select *, last_complete_date as usage_date
+    from publications qualify recorded_at = max(recorded_at) over ()
+)
+
 select
-    source_name, model, currency, cost, baseline_date, cost_change,
-    round(volume_effect, 6) as volume, round(mix_effect, 6) as mix,
-    round(price_effect, 6) as price, round(cache_effect, 6) as cache,
-    (select arg_max_null(sources_behind, recorded_at) from publications) as sources_behind
-from cost_drivers
-where
-    counts_in_totals
-    and usage_date = (select max(last_complete_date) from publications)
+    known.source_name, known.usage_date, model, currency, cost, baseline_date,
+    cost_change, round(volume_effect, 6) as volume, round(mix_effect, 6) as mix,
+    round(price_effect, 6) as price, round(cache_effect, 6) as cache
+from known left join cost_drivers as drivers
+    on known.source_name = drivers.source_name and known.usage_date = drivers.usage_date
+where known.counts_in_totals
 order by abs(cost_change) desc nulls last

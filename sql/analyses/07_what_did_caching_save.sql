@@ -1,14 +1,13 @@
--- What share of yesterday's input came from a cache, and what did that save?
-with hits as (
-    select
-        usage_date, source_name, model, sum(cache_read_input_tokens)
-        / nullif(sum(cache_known_input_tokens), 0) as hit_ratio
-    from daily_tokens
-    where usage_date = (select max(last_complete_date) from publications) group by all
+-- What share of the last known day's input came from a cache, and what did that save?
+with known as (
+    select source_name, max_by(last_complete_date, recorded_at) as usage_date
+    from publications group by source_name
 )
+
 select
-    source_name, model, round(hit_ratio, 3) as hit_ratio, currency, read_saving,
-    creation_surcharge, read_saving - creation_surcharge as saved,
-    (select arg_max_null(sources_behind, recorded_at) from publications) as sources_behind
-from hits left join cache_savings using (usage_date, source_name, model)
-order by saved desc nulls last, hit_ratio desc nulls last
+    source_name, usage_date, model, currency, read_saving, creation_surcharge,
+    read_saving - creation_surcharge as saved, round(sum(tokens.cache_read_input_tokens)
+        / nullif(sum(cache_known_input_tokens), 0), 3) as hit_ratio
+from known inner join daily_tokens as tokens using (source_name, usage_date)
+left join cache_savings using (source_name, usage_date, model)
+group by all order by saved desc nulls last, hit_ratio desc nulls last
