@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -21,21 +21,18 @@ from rich.console import Console
 from pipelines import report
 from pipelines import transform as models
 from pipelines.audit import THOROUGH
-from pipelines.connectors import configured_sources, connectors
+from pipelines.checks import checked_settings
+from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
 from pipelines.errors import RunError, UsageError
 from pipelines.nightly import Night, run_night
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
 from pipelines.rates import read_rates, store_rates
-from pipelines.settings import (
-    WarehouseSettings,
-    load_warehouse,
-    parse_instant,
-    project_root,
-    refuse_demo,
-)
+from pipelines.setting_files import project_root
+from pipelines.settings import WarehouseSettings, load_warehouse, refuse_demo
 from pipelines.streams import Connector
+from pipelines.values import parse_instant
 from pipelines.warehouse import connect, writing
 
 app = typer.Typer(
@@ -121,10 +118,11 @@ def nightly(
 ) -> None:
     """Load what is new, build the models, test them, publish."""
     with _told():
-        warehouse = load_warehouse()
-        refuse_demo(warehouse)
+        warehouse, sources = _checked(source)
         now = parse_instant(until, warehouse.reporting_timezone) if until else None
-        _night(source, now, None)
+        if now and now > pendulum.now("UTC"):
+            raise UsageError(f"--until {now} lies in the future")
+        _night(warehouse, sources, now)
 
 
 @app.command()
@@ -135,13 +133,12 @@ def backfill(
 ) -> None:
     """Load any stretch of time again, without moving a watermark."""
     with _told():
-        warehouse = load_warehouse()
-        refuse_demo(warehouse)
-        zone = warehouse.reporting_timezone
+        zone = load_warehouse().reporting_timezone
         start, end = parse_instant(from_, zone), parse_instant(to, zone)
         if start >= end:
             raise UsageError(f"--from {from_} is not before --to {to}; swap them")
-        _night(source, None, (start, end))
+        warehouse, sources = _checked(source)
+        _night(warehouse, sources, period=(start, end))
 
 
 @app.command()
@@ -154,14 +151,13 @@ def audit(
 ) -> None:
     """Run a night whose audit looks at another stretch: by default at the last 90 days."""
     with _told():
-        warehouse = load_warehouse()
-        refuse_demo(warehouse)
+        warehouse, sources = _checked(source)
         zone, present = warehouse.reporting_timezone, pendulum.now("UTC")
         start = parse_instant(from_, zone) if from_ else present - THOROUGH
         end = parse_instant(to, zone) if to else present
         if start >= end:
             raise UsageError(f"--from {start} is not before --to {end}")
-        _night(source, None, None, audited=(start, end))
+        _night(warehouse, sources, audited=(start, end))
 
 
 @app.command()
@@ -250,12 +246,13 @@ def demo() -> None:
         warehouse = load_warehouse()
         mark_demo(warehouse)
         with simulated_vendors(warehouse) as vendors:
+            warehouse, sources = checked_settings(vendors.sources)
             *earlier, tonight = vendors.nights
             for night in earlier:
-                done = _run(None, night)
+                done = _run(warehouse, sources, night)
                 report.earlier_night(console, night, done)
                 vendors.deliver()
-            _night(None, tonight, None)
+            _night(warehouse, sources, tonight)
 
 
 @contextmanager
@@ -270,28 +267,33 @@ def _models(outcome: models.Outcome) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
+def _checked(names: list[str] | None) -> tuple[WarehouseSettings, list[Source]]:
+    """Return all settings of a run into a warehouse of real rows."""
+    warehouse, sources = checked_settings(names or ())
+    refuse_demo(warehouse)
+    return warehouse, sources
+
+
 def _night(
-    source: list[str] | None,
-    now: pendulum.DateTime | None,
-    period: tuple[pendulum.DateTime, pendulum.DateTime] | None,
+    warehouse: WarehouseSettings,
+    sources: Sequence[Source],
+    now: pendulum.DateTime | None = None,
+    period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> None:
-    warehouse = load_warehouse()
-    night = _run(source, now, period, audited)
+    night = _run(warehouse, sources, now, period, audited)
     report.night(console, warehouse, night)
     if not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse)):
         raise typer.Exit(EXIT_FAILED)
 
 
 def _run(
-    source: list[str] | None,
+    warehouse: WarehouseSettings,
+    sources: Sequence[Source],
     now: pendulum.DateTime | None,
     period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> Night:
-    sources = configured_sources(source or ())
-    present = pendulum.now("UTC")
-    if now and now > present:
-        raise UsageError(f"--until {now} lies in the future")
     with watching(errors) as watcher:
-        return run_night(sources, load_warehouse(), watcher, now or present, period, audited)
+        present = now or pendulum.now("UTC")
+        return run_night(sources, warehouse, watcher, present, period, audited)

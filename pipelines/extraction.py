@@ -21,8 +21,9 @@ from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
 from pipelines.planning import Doubts, Mark, Span, Step, plan, still_unsettled
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
-from pipelines.settings import SourceSettings, first_instant, parse_instant
+from pipelines.settings import SourceSettings
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
+from pipelines.values import first_instant, parse_instant
 from pipelines.warnings import moved_marks, unread
 
 T = TypeVar("T")

@@ -11,14 +11,9 @@ import pytest
 
 from pipelines.connectors import configured_sources
 from pipelines.errors import UsageError
-from pipelines.settings import (
-    first_instant,
-    load_source,
-    load_warehouse,
-    parse_instant,
-    source_sections,
-)
+from pipelines.settings import load_source, load_warehouse, source_sections
 from pipelines.sources.aiproxy.reader import AiProxySettings
+from pipelines.values import first_instant, parse_instant
 
 NOW = pendulum.datetime(2026, 11, 20)
 
@@ -72,17 +67,9 @@ def test_variables_of_the_shell_are_not_settings(
     ("name", "value", "words"),
     [
         ("slice", "1 day", "ISO 8601 duration"),
-        ("slice", "PT0S", "more than 0"),
-        ("attempts", "0", "more than 0"),
-        ("concurrency", "many", "cannot be read"),
-        ("requests_per_second", "inf", "must be a number"),
-        ("slice", "PT0.5S", "a second or more"),
+        ("attempts", "0", "from 1 to 100"),
         ("start", "yesterday", "is not an instant"),
-        ("start", "2026-02-30", "is not an instant"),
-        ("currency", "usd", "did you mean USD"),
-        ("currency", "RMB", "did you mean CNY"),
         ("currency", "yuan", "did you mean CNY"),
-        ("currency", "tokens", "write one like USD"),
     ],
 )
 def test_an_unreadable_value_names_its_setting(
