@@ -21,19 +21,22 @@ from rich.console import Console
 from pipelines import report
 from pipelines import transform as models
 from pipelines.audit import THOROUGH
+from pipelines.backup import copy_files
 from pipelines.checks import checked_settings
 from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
-from pipelines.errors import RunError, UsageError
+from pipelines.errors import RunError, UsageError, in_a_line, next_step
 from pipelines.nightly import Night, run_night
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
 from pipelines.rates import read_rates, store_rates
+from pipelines.repair import faults
 from pipelines.setting_files import project_root
 from pipelines.settings import WarehouseSettings, load_warehouse, refuse_demo
 from pipelines.streams import Connector
+from pipelines.telling import say
 from pipelines.values import parse_instant
-from pipelines.warehouse import connect, writing
+from pipelines.warehouse import connect, locked, writing
 
 app = typer.Typer(
     help="Every LLM call and usage bucket of your vendors in one DuckDB file.",
@@ -78,13 +81,15 @@ def _told() -> Iterator[None]:
         yield
     except UsageError as error:
         for problem in error.problems:
-            errors.print(problem, markup=False, highlight=False)
+            # DuckDB points at the place in a query, on a line of its own.
+            for line in problem.splitlines():
+                say(errors, line)
         _fail(error, EXIT_USAGE)
     except RunError as error:
-        errors.print(str(error), markup=False, highlight=False)
+        say(errors, str(error))
         _fail(error, EXIT_FAILED)
     except KeyboardInterrupt:
-        errors.print("interrupted; nothing is half-written: run it again to go on")
+        say(errors, "interrupted; nothing is half-written: run it again to go on")
         sys.stderr.flush()
         # Threads that wait for a vendor would keep a plain exit waiting with them.
         os._exit(EXIT_INTERRUPTED)
@@ -94,12 +99,7 @@ def _told() -> Iterator[None]:
         # `| head` has seen enough. What is still buffered must not fail at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        line = (str(error).splitlines() or [""])[0]
-        errors.print(
-            f"unexpected {type(error).__name__}: {line}; run it again with --verbose",
-            markup=False,
-            highlight=False,
-        )
+        say(errors, f"{in_a_line(error)}; {next_step(error)}")
         _fail(error, EXIT_FAILED)
 
 
@@ -204,11 +204,10 @@ def rates(
         warehouse = load_warehouse()
         with writing(warehouse), connect(warehouse) as connection:
             loaded = store_rates(connection, found)
-        console.print(
+        say(
+            console,
             f"{loaded.rates:,} rates of {loaded.first_day} to {loaded.last_day}, "
             f"{loaded.changed:,} of them new or changed; the next transform converts with them",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -253,6 +252,33 @@ def demo() -> None:
                 report.earlier_night(console, night, done)
                 vendors.deliver()
             _night(warehouse, sources, tonight)
+
+
+@app.command()
+def repair(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> None:
+    """Put right what no night can: damaged files, and tables that were dropped by hand."""
+    with _told():
+        warehouse = load_warehouse()
+        with locked(warehouse):
+            found = faults(warehouse)
+            report.faults(console, found)
+            if found and (yes or typer.confirm("Do all of this?", abort=True)):
+                for one in found:
+                    one.mend()
+                say(console, "done; next: llm-usage nightly")
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A folder to copy the files into.")],
+) -> None:
+    """Copy the private and the published file while nothing is being written."""
+    with _told():
+        warehouse = load_warehouse()
+        with writing(warehouse):
+            report.copied(console, copy_files(warehouse, folder))
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def mark_demo(warehouse: WarehouseSettings) -> None:
             "path and published_path to another folder for the demo"
         )
     if not mark.exists():
-        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark.write_text("{}")
 
 

@@ -115,6 +115,12 @@ class WarehouseSettings:
     published_path: Path = setting(
         "the DuckDB file that people and BI tools read", Path("data/llm_usage.duckdb")
     )
+    published_mode: str = setting(
+        "who may read the published file, as an octal mode; nobody writes it, so that rights to "
+        "write are left out. New folders are yours alone (0700): for others to come to the file, "
+        "name a folder in published_path that they may enter",
+        "0644",
+    )
     reporting_timezone: str = setting("IANA name of the zone whose days the rollups count", "UTC")
     reporting_currency: str = setting("ISO 4217 code that costs are converted to", "USD")
     rate_max_age: Duration = setting(

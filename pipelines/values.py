@@ -212,6 +212,11 @@ def _check_rates(value: str) -> None:
         raise UsageError('is neither "ecb" nor empty')
 
 
+def _check_mode(value: str) -> None:
+    if not re.fullmatch(r"0[4-7][0-7]{2}", value):
+        raise UsageError('is not a mode by which you may read; write "0644", "0640" or "0600"')
+
+
 def _check_address(value: str) -> None:
     try:
         url = httpx.URL(value)
@@ -231,6 +236,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "reporting_currency": currency_code,
     "start": _check_start,
     "reporting_timezone": _check_zone,
+    "published_mode": _check_mode,
     "rates": _check_rates,
     "rates_url": _check_address,
     "memory_limit": _check_memory,

@@ -1,6 +1,7 @@
 """Settings: where they come from, and what a person is told of a wrong one."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,15 @@ import dlt
 import pendulum
 import pytest
 
-from pipelines.connectors import configured_sources
+from pipelines.connectors import configured_sources, connectors
 from pipelines.errors import UsageError
-from pipelines.settings import load_source, load_warehouse, source_sections
+from pipelines.settings import (
+    WarehouseSettings,
+    load_source,
+    load_warehouse,
+    setting_names,
+    source_sections,
+)
 from pipelines.sources.aiproxy.reader import AiProxySettings
 from pipelines.values import first_instant, parse_instant
 
@@ -209,3 +216,11 @@ def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "None"
+
+
+def test_the_settings_files_name_every_setting() -> None:
+    folder = Path(__file__).resolve().parent.parent / ".dlt"
+    written = "".join((folder / one).read_text() for one in ("config.toml", "secrets.toml.example"))
+    classes = [WarehouseSettings, *(one.settings for one in connectors().values())]
+    names = {name for one in classes for name in setting_names(one)}
+    assert not [name for name in names if not re.search(rf"(?m)^(# +)?{name}\b", written)]
