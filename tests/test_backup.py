@@ -32,13 +32,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     ):
         found.set(start="P2D")
         give_parse(WarehouseSettings(path=folder / "data" / FILE))
-        done = night()
+        done = night(6)
         assert done.exit_code == 0, done.output
         yield found
 
 
-def night() -> Result:
-    return llm_usage("nightly", "--until", "2026-11-20T12:00:00Z")
+def night(hour: int = 12) -> Result:
+    return llm_usage("nightly", "--until", f"2026-11-20T{hour:02}:00:00Z")
 
 
 def published(sql: str) -> list[tuple[object, ...]]:
@@ -70,18 +70,19 @@ def test_a_backup_is_put_back_and_the_next_night_goes_on(project: Project, tmp_p
         ("llm_usage.duckdb", "0600"),
         ("warehouse.duckdb", "0600"),
     ]
-    before = published("from daily_tokens order by all"), published("from publications")
+    known = published("from publications")
     # A later night, which the copy knows nothing of; then both files are lost.
     assert night().exit_code == 0
+    expected = published("from daily_tokens order by all")
     for path in (warehouse.path, warehouse.published_path):
         path.unlink()
         shutil.copyfile(tmp_path / "kept" / path.name, path)
-    assert published("from publications") == before[1]
+    assert published("from publications") == known
     again = night()
     assert again.exit_code == 0, again.output
     assert "older than the working folder" in again.output
-    assert published("from daily_tokens order by all") == before[0]
-    assert len(published("from publications")) == len(before[1]) + 1
+    assert published("from daily_tokens order by all") == expected
+    assert len(published("from publications")) == len(known) + 1
 
 
 def test_a_backup_on_another_machine_has_no_working_folder(
