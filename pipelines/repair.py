@@ -49,10 +49,9 @@ def faults(warehouse: WarehouseSettings) -> list[Fault]:
     Raises:
         RunError: a program has the private file open.
     """
-    found = [*_published(warehouse), *_private(warehouse)]
-    if not any(one.finding.startswith(f"{warehouse.path} ") for one in found):
-        found += _notes(warehouse)
-    return found
+    private = list(_private(warehouse))
+    # What lies within a file can be looked at where the file itself is fine.
+    return [*_published(warehouse), *(private or _notes(warehouse))]
 
 
 def _published(warehouse: WarehouseSettings) -> Iterator[Fault]:
@@ -70,9 +69,13 @@ def _published(warehouse: WarehouseSettings) -> Iterator[Fault]:
 
 
 def _put_back(path: Path, before: Path | None) -> None:
+    if before is None:
+        set_aside(path)
+        return
+    fresh = path.with_name(f".{path.name}.new")
+    shutil.copy2(before, fresh)
     set_aside(path)
-    if before is not None:
-        shutil.copy2(before, path)
+    fresh.replace(path)
 
 
 def _private(warehouse: WarehouseSettings) -> Iterator[Fault]:
