@@ -19,6 +19,9 @@ OF_THE_MACHINE = {
 
 REPAIR = "`llm-usage repair` says what can be done, and does it when told so"
 
+DAMAGE = ("could not read enough bytes", "checksum", "corrupt")
+"""How DuckDB speaks of a file that broke off or was changed by another hand."""
+
 OURS = Path(__file__).resolve().parent
 
 
@@ -58,6 +61,11 @@ def is_of_the_machine(error: BaseException) -> bool:
     )
 
 
+def is_held_elsewhere(error: BaseException) -> bool:
+    """Whether another program has a file open."""
+    return any("could not set lock" in str(one).lower() for one in chain(error))
+
+
 def in_a_line(error: BaseException) -> str:
     """Return what an exception of another library says, and what kind it is of, in one line."""
     if isinstance(error, OSError) and error.strerror:
@@ -70,7 +78,7 @@ def in_a_line(error: BaseException) -> str:
 
 def next_step(error: BaseException) -> str:
     """Return what to do about an exception that no rule of ours foresaw, and where it came up."""
-    if any("could not read enough bytes" in str(one).lower() for one in chain(error)):
+    if any(sign in str(one).lower() for one in chain(error) for sign in DAMAGE):
         return f"the file is damaged: {REPAIR}"
     if any(isinstance(one, duckdb.CatalogException) for one in chain(error)):
         return f"what is needed is not in the warehouse: {REPAIR}"

@@ -6,14 +6,13 @@ from pathlib import Path
 import duckdb
 import pendulum
 
+from pipelines.errors import is_held_elsewhere
+
 NAMES_IN_USE = {"main", "temp", "system", "memory", "published", "earlier"}
 """What a database cannot be called here: DuckDB's own names, and those that publishing gives."""
 
 SCHEMAS = {"transform_state", "publishing"}
 """One of them, or one that begins with `raw_`, is in every file that this program wrote."""
-
-BLOCKS = "select total_blocks * block_size from pragma_database_size()"
-"""How many bytes a file has at least: one that breaks off may open all the same."""
 
 
 def misplaced(path: Path, published_path: Path) -> list[str]:
@@ -62,7 +61,7 @@ def why_unusable(path: Path, *, thoroughly: bool = False) -> str | None:
 
     Args:
         path: of a DuckDB file that nobody has open here.
-        thoroughly: read every row of it.
+        thoroughly: read every row of it, as a file that breaks off may open all the same.
 
     Returns:
         A half sentence; None where it is fine, or not there, or open in another program.
@@ -72,15 +71,14 @@ def why_unusable(path: Path, *, thoroughly: bool = False) -> str | None:
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
             schemas = _schemas(connection)
-            ((needed,),) = connection.execute(BLOCKS).fetchall()
             if thoroughly:
                 _read_all(connection)
+    except duckdb.ConnectionException:
+        return None
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if is_held_elsewhere(error):
             return None
         return f"is damaged, or no DuckDB file ({next(iter(str(error).splitlines()), '')})"
-    if path.stat().st_size < needed:
-        return f"breaks off: it has {path.stat().st_size:,} bytes, and there should be {needed:,}"
     return None if is_ours(schemas) else "is a DuckDB file of something else"
 
 

@@ -19,7 +19,7 @@ from pipelines.audit import Audited, Auditor, open_period
 from pipelines.connectors import Source
 from pipelines.destination import WarehouseDestination
 from pipelines.dlt_sources import dlt_source
-from pipelines.errors import RunError, chain, in_a_line, next_step
+from pipelines.errors import RunError, chain, in_a_line, is_held_elsewhere, next_step
 from pipelines.extraction import Extraction, Watcher
 from pipelines.http import SourceError
 from pipelines.ledger import Coverage, coverage, silent_accounts
@@ -261,7 +261,7 @@ def _reason(error: BaseException, source: Source, run: Run) -> str:
     for one in causes:
         if isinstance(one, SourceError | RunError):
             return str(one)
-    if any("could not set lock" in str(one).lower() for one in causes):
+    if is_held_elsewhere(error):
         return f"{source.name}: {locked_or_broken(run.warehouse, causes[-1])}"
     return (
         f"{source.name}: the rows could not be loaded: {in_a_line(causes[-1])}. Nothing of this "

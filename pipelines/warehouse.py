@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from pipelines.errors import REPAIR, RunError, in_a_line, next_step
+from pipelines.errors import REPAIR, RunError, in_a_line, is_held_elsewhere, next_step
 from pipelines.loading import LEDGER, LEDGER_SCHEMA
 from pipelines.places import is_ours
 from pipelines.rates import create_rates_table
@@ -134,7 +134,7 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
 def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
     """Say in one line why the file could not be opened, and what to do."""
     text = str(error)
-    if "lock" in text.lower():
+    if is_held_elsewhere(error):
         holder = text.split("Conflicting lock is held in ", 1)[-1].split(". See", 1)[0]
         return (
             f"{warehouse.path} is open in another program ({holder.splitlines()[0]}); close it "

@@ -243,6 +243,15 @@ def test_a_private_file_that_is_none(loaded: Loaded, content: bytes) -> None:
     loaded.goes_on()
 
 
+def test_a_private_file_of_which_a_part_was_changed(loaded: Loaded) -> None:
+    path = loaded.data / "warehouse.duckdb"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    repaired("warehouse.duckdb is damaged")
+    loaded.goes_on()
+
+
 def test_a_file_of_another_program_is_not_written_to(loaded: Loaded) -> None:
     path = loaded.data / "warehouse.duckdb"
     path.unlink()
