@@ -48,7 +48,12 @@ bench: $(READY) ## Measure what a load costs against others that read the same p
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
 	@$(RUN)/python -m pipelines.dev.docs
 
-clean: ## Remove everything that loads wrote: the whole data folder
+clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does not)
+	@if [ -d data ] && [ ! -e data/DEMO ] && [ "$(FORCE)" != 1 ]; then \
+		echo "data/ holds real rows, and the only memory of what past reports said;"; \
+		echo "llm-usage backup FOLDER keeps both. Remove it for good? Type yes, or run make clean FORCE=1"; \
+		read -r answer; [ "$$answer" = yes ] || { echo "nothing was removed"; exit 1; }; \
+	fi
 	rm -rf data
 
 lock: $(READY) ## Resolve the lock anew, for every supported Python at once

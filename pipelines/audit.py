@@ -24,7 +24,7 @@ from pipelines.audit_queries import (
     create_tables,
     tell_earlier_audits,
 )
-from pipelines.errors import RunError
+from pipelines.errors import RunError, in_a_line
 from pipelines.extraction import ROWS_AHEAD, WAIT, ThreadPull
 from pipelines.history import attach
 from pipelines.http import SourceError, Traffic, counting
@@ -106,8 +106,22 @@ class _Step:
     scope: str
     window: Window
 
+    def __str__(self) -> str:
+        scope = f" of {self.scope}" if self.scope else ""
+        return f"{self.stream.name}{scope}, window {self.window}"
+
 
 _Read = tuple[_Step, pa.Table]
+
+
+class _UnreadableError(Exception):
+    """Totals could not be read: it costs the audit of what is older, and not the load."""
+
+    def __init__(self, where: object, error: BaseException) -> None:
+        told = str(error) if isinstance(error, SourceError | RunError) else in_a_line(error)
+        super().__init__(
+            f"the audit could not read the vendor's totals of long ago: {told} [stream {where}]"
+        )
 
 
 def open_period(
@@ -207,10 +221,8 @@ class Auditor:
                         f"{steps[first + len(some)].window.end} were not compared"
                     )
                     break
-        except SourceError as error:
-            self.done.warnings.append(
-                f"the audit could not read the vendor's totals of long ago: {error}"
-            )
+        except _UnreadableError as error:
+            self.done.warnings.append(str(error))
         finally:
             ahead.stop()
         self._compare(read)
@@ -222,11 +234,17 @@ class Auditor:
             if stream.audit is None:
                 continue
             known = sorted(scope for name, scope in self._covered if name == stream.name)
-            for scope in stream.scopes(known) if known else ():
+            for scope in self._scopes(stream, known) if known else ():
                 for window in self._old(stream, scope):
                     pieces = slices(window, stream.audit.slices)
                     steps += [_Step(stream, stream.audit, scope, piece) for piece in pieces]
         return sorted(steps, key=lambda step: step.window.end, reverse=True)
+
+    def _scopes(self, stream: Stream, known: Sequence[str]) -> Sequence[str]:
+        try:
+            return stream.scopes(known)
+        except Exception as error:
+            raise _UnreadableError(stream.name, error) from error
 
     def _old(self, stream: Stream, scope: str) -> list[Window]:
         """Return what was loaded of a scope and is not read tonight in any case."""
@@ -248,7 +266,10 @@ class Auditor:
         while not ahead.wait(job, WAIT):
             pass
         ahead.release(job)
-        reading, requests = job.outcome.result()
+        try:
+            reading, requests = job.outcome.result()
+        except Exception as error:
+            raise _UnreadableError(step, error) from error
         self.done.requests += requests
         self.done.reads.append((step.stream.name, step.window))
         fresh = pa.concat_tables(reading.tables).select(list(compared_columns(step.stream)))

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -21,22 +21,22 @@ from rich.console import Console
 from pipelines import report
 from pipelines import transform as models
 from pipelines.audit import THOROUGH
-from pipelines.connectors import configured_sources, connectors
+from pipelines.backup import copy_files
+from pipelines.checks import checked_settings
+from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
-from pipelines.errors import RunError, UsageError
+from pipelines.errors import RunError, UsageError, in_a_line, next_step
 from pipelines.nightly import Night, run_night
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
 from pipelines.rates import read_rates, store_rates
-from pipelines.settings import (
-    WarehouseSettings,
-    load_warehouse,
-    parse_instant,
-    project_root,
-    refuse_demo,
-)
+from pipelines.repair import faults
+from pipelines.setting_files import project_root
+from pipelines.settings import WarehouseSettings, load_warehouse, refuse_demo
 from pipelines.streams import Connector
-from pipelines.warehouse import connect, writing
+from pipelines.telling import say
+from pipelines.values import parse_instant
+from pipelines.warehouse import connect, locked, writing
 
 app = typer.Typer(
     help="Every LLM call and usage bucket of your vendors in one DuckDB file.",
@@ -81,13 +81,15 @@ def _told() -> Iterator[None]:
         yield
     except UsageError as error:
         for problem in error.problems:
-            errors.print(problem, markup=False, highlight=False)
+            # DuckDB points at the place in a query, on a line of its own.
+            for line in problem.splitlines():
+                say(errors, line)
         _fail(error, EXIT_USAGE)
     except RunError as error:
-        errors.print(str(error), markup=False, highlight=False)
+        say(errors, str(error))
         _fail(error, EXIT_FAILED)
     except KeyboardInterrupt:
-        errors.print("interrupted; nothing is half-written: run it again to go on")
+        say(errors, "interrupted; nothing is half-written: run it again to go on")
         sys.stderr.flush()
         # Threads that wait for a vendor would keep a plain exit waiting with them.
         os._exit(EXIT_INTERRUPTED)
@@ -97,12 +99,7 @@ def _told() -> Iterator[None]:
         # `| head` has seen enough. What is still buffered must not fail at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        line = (str(error).splitlines() or [""])[0]
-        errors.print(
-            f"unexpected {type(error).__name__}: {line}; run it again with --verbose",
-            markup=False,
-            highlight=False,
-        )
+        say(errors, f"{in_a_line(error)}; {next_step(error)}")
         _fail(error, EXIT_FAILED)
 
 
@@ -121,10 +118,11 @@ def nightly(
 ) -> None:
     """Load what is new, build the models, test them, publish."""
     with _told():
-        warehouse = load_warehouse()
-        refuse_demo(warehouse)
+        warehouse, sources = _checked(source)
         now = parse_instant(until, warehouse.reporting_timezone) if until else None
-        _night(source, now, None)
+        if now and now > pendulum.now("UTC"):
+            raise UsageError(f"--until {now} lies in the future")
+        _night(warehouse, sources, now)
 
 
 @app.command()
@@ -135,13 +133,12 @@ def backfill(
 ) -> None:
     """Load any stretch of time again, without moving a watermark."""
     with _told():
-        warehouse = load_warehouse()
-        refuse_demo(warehouse)
-        zone = warehouse.reporting_timezone
+        zone = load_warehouse().reporting_timezone
         start, end = parse_instant(from_, zone), parse_instant(to, zone)
         if start >= end:
             raise UsageError(f"--from {from_} is not before --to {to}; swap them")
-        _night(source, None, (start, end))
+        warehouse, sources = _checked(source)
+        _night(warehouse, sources, period=(start, end))
 
 
 @app.command()
@@ -154,14 +151,13 @@ def audit(
 ) -> None:
     """Run a night whose audit looks at another stretch: by default at the last 90 days."""
     with _told():
-        warehouse = load_warehouse()
-        refuse_demo(warehouse)
+        warehouse, sources = _checked(source)
         zone, present = warehouse.reporting_timezone, pendulum.now("UTC")
         start = parse_instant(from_, zone) if from_ else present - THOROUGH
         end = parse_instant(to, zone) if to else present
         if start >= end:
             raise UsageError(f"--from {start} is not before --to {end}")
-        _night(source, None, None, audited=(start, end))
+        _night(warehouse, sources, audited=(start, end))
 
 
 @app.command()
@@ -208,11 +204,10 @@ def rates(
         warehouse = load_warehouse()
         with writing(warehouse), connect(warehouse) as connection:
             loaded = store_rates(connection, found)
-        console.print(
+        say(
+            console,
             f"{loaded.rates:,} rates of {loaded.first_day} to {loaded.last_day}, "
             f"{loaded.changed:,} of them new or changed; the next transform converts with them",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -250,12 +245,40 @@ def demo() -> None:
         warehouse = load_warehouse()
         mark_demo(warehouse)
         with simulated_vendors(warehouse) as vendors:
+            warehouse, sources = checked_settings(vendors.sources)
             *earlier, tonight = vendors.nights
             for night in earlier:
-                done = _run(None, night)
+                done = _run(warehouse, sources, night)
                 report.earlier_night(console, night, done)
                 vendors.deliver()
-            _night(None, tonight, None)
+            _night(warehouse, sources, tonight)
+
+
+@app.command()
+def repair(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> None:
+    """Put right what no night can: damaged files, and tables that were dropped by hand."""
+    with _told():
+        warehouse = load_warehouse()
+        with locked(warehouse):
+            found = faults(warehouse)
+            report.faults(console, found)
+            if found and (yes or typer.confirm("Do all of this?", abort=True)):
+                for one in found:
+                    one.mend()
+                say(console, "done; next: llm-usage nightly")
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A folder to copy the files into.")],
+) -> None:
+    """Copy the private and the published file while nothing is being written."""
+    with _told():
+        warehouse = load_warehouse()
+        with writing(warehouse):
+            report.copied(console, copy_files(warehouse, folder))
 
 
 @contextmanager
@@ -270,28 +293,33 @@ def _models(outcome: models.Outcome) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
+def _checked(names: list[str] | None) -> tuple[WarehouseSettings, list[Source]]:
+    """Return all settings of a run into a warehouse of real rows."""
+    warehouse, sources = checked_settings(names or ())
+    refuse_demo(warehouse)
+    return warehouse, sources
+
+
 def _night(
-    source: list[str] | None,
-    now: pendulum.DateTime | None,
-    period: tuple[pendulum.DateTime, pendulum.DateTime] | None,
+    warehouse: WarehouseSettings,
+    sources: Sequence[Source],
+    now: pendulum.DateTime | None = None,
+    period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> None:
-    warehouse = load_warehouse()
-    night = _run(source, now, period, audited)
+    night = _run(warehouse, sources, now, period, audited)
     report.night(console, warehouse, night)
     if not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse)):
         raise typer.Exit(EXIT_FAILED)
 
 
 def _run(
-    source: list[str] | None,
+    warehouse: WarehouseSettings,
+    sources: Sequence[Source],
     now: pendulum.DateTime | None,
     period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> Night:
-    sources = configured_sources(source or ())
-    present = pendulum.now("UTC")
-    if now and now > present:
-        raise UsageError(f"--until {now} lies in the future")
     with watching(errors) as watcher:
-        return run_night(sources, load_warehouse(), watcher, now or present, period, audited)
+        present = now or pendulum.now("UTC")
+        return run_night(sources, warehouse, watcher, present, period, audited)

@@ -42,10 +42,12 @@ class Demo:
 
     Attributes:
         nights: the instants that its nights take for the present.
+        sources: their names; what else is configured is no simulated vendor.
         deliver: lets the vendor that is late log what it has kept back.
     """
 
     nights: tuple[DateTime, ...]
+    sources: tuple[str, ...]
     process: subprocess.Popen[str]
 
     def deliver(self) -> None:
@@ -76,7 +78,7 @@ def mark_demo(warehouse: WarehouseSettings) -> None:
             "path and published_path to another folder for the demo"
         )
     if not mark.exists():
-        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark.write_text("{}")
 
 
@@ -113,7 +115,7 @@ def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
         nights = (pendulum.from_timestamp(first), now) if is_first else (now,)
         mark.write_text(json.dumps({"ports": known, "first_night": first}))
         with _environment(_variables(settings, rates)):
-            demo = Demo(nights, process)
+            demo = Demo(nights, tuple(settings), process)
             if not is_first:
                 demo.deliver()
             yield demo

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from pathlib import Path
 
 import dlt
 from dlt.common.destination import DestinationCapabilitiesContext
@@ -74,13 +75,27 @@ class WarehouseDestination(dlt.destinations.duckdb):
         self._duckdb_settings["memory_limit"] = f"{memory}B"
 
 
-def open_pipeline(source: Source, warehouse: WarehouseSettings) -> dlt.Pipeline:
-    """Return the source's dlt pipeline into the warehouse, its working files in the data folder."""
+def working_folder(source: str, warehouse: WarehouseSettings) -> Path:
+    """Return the folder in which dlt keeps a source's state and the packages under way."""
+    return warehouse.data_folder / "dlt" / f"llm_usage_{source}"
+
+
+def open_pipeline(
+    source: Source, warehouse: WarehouseSettings, folder: Path | None = None
+) -> dlt.Pipeline:
+    """Return the source's dlt pipeline into the warehouse.
+
+    Args:
+        source: which.
+        warehouse: where to.
+        folder: where its working files are, in a folder of its name; by default the data folder's.
+    """
     for key, value in REQUIRED_DLT_SETTINGS.items():
         dlt.config[key] = value
+    folder = folder or working_folder(source.name, warehouse)
     pipeline = dlt.pipeline(
-        pipeline_name=f"llm_usage_{source.name}",
-        pipelines_dir=str(warehouse.data_folder / "dlt"),
+        pipeline_name=folder.name,
+        pipelines_dir=str(folder.parent),
         destination=WarehouseDestination(warehouse),
         dataset_name=source.connector.dataset,
     )

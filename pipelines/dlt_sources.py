@@ -12,8 +12,9 @@ from dlt.extract import DltResource
 from dlt.extract.reference import SourceFactory
 
 from pipelines.extraction import Extraction
-from pipelines.settings import first_instant, given_settings, parse_instant
+from pipelines.settings import given_settings
 from pipelines.streams import Connector
+from pipelines.values import first_instant, parse_instant
 
 
 def dlt_source(connector: Connector) -> SourceFactory[Any, Any]:

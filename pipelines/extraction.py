@@ -21,8 +21,9 @@ from pipelines.ledger import Coverage
 from pipelines.loading import Package, Portion, ReadStep, resource
 from pipelines.planning import Doubts, Mark, Span, Step, plan, still_unsettled
 from pipelines.read_ahead import Job, PageThreads, ReadAhead
-from pipelines.settings import SourceSettings, first_instant, parse_instant
+from pipelines.settings import SourceSettings
 from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
+from pipelines.values import first_instant, parse_instant
 from pipelines.warnings import moved_marks, unread
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class Extraction:
     Attributes:
         error: what ended the reading before its plan was done, where `package_rows` is given; it
             is for the caller to raise, once what came before it is loaded.
-        failed_step: the slice that it happened in.
+        failed_at: the slice or the stream that it happened in; empty where in none.
         warnings: what a person should know of the plan and of streams that were given up, each with
             the slices that it is true of.
         package: the load package being filled.
@@ -137,7 +138,7 @@ class Extraction:
         watcher: Watcher | None = None,
     ) -> None:
         self.error: BaseException | None = None
-        self.failed_step: Step | None = None
+        self.failed_at = ""
         self.warnings: dict[str, list[str]] = {}
         self._connector = connector
         self._settings = settings
@@ -259,10 +260,11 @@ class Extraction:
     def _planned_or_missed(self, stream: Stream) -> _Feed:
         try:
             return self._planned(stream)
-        except SourceError as error:
-            if not self._is_missed(stream, error):
-                raise
-            return _Feed(stream, [])
+        except Exception as error:
+            if isinstance(error, SourceError) and self._is_missed(stream, error):
+                return _Feed(stream, [])
+            self.failed_at = f"stream {stream.name}"
+            raise
 
     def _is_missed(self, stream: Stream, error: SourceError, where: str = "") -> bool:
         """Say whether the source can do without a stream that is refused, and write it down."""
@@ -349,7 +351,7 @@ class Extraction:
             if isinstance(error, SourceError) and self._is_missed(feed.stream, error, str(step)):
                 self._drop(feed)
                 return None
-            self.failed_step = step
+            self.failed_at = str(step)
             error.add_note(f"[{step}]")
             raise
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.audit_queries import create_tables, tell_earlier_audits
-from pipelines.errors import RunError, UsageError
+from pipelines.errors import REPAIR, RunError, UsageError
 
 STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
 
@@ -157,8 +157,7 @@ def attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> set[str]:
         connection.execute(f"attach {_quoted(str(earlier))} as earlier (read_only)")
     except duckdb.Error as error:
         raise RunError(
-            f"{earlier} cannot be read: {str(error).splitlines()[0]}. It remembers what was "
-            "published before; restore it, or move it away to begin a new memory"
+            f"{earlier} cannot be read: {str(error).splitlines()[0]}; {REPAIR}"
         ) from None
     found = connection.execute(
         "select table_name from information_schema.tables "

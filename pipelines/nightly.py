@@ -10,6 +10,7 @@ from pendulum import DateTime
 
 from pipelines.connectors import Source, connectors
 from pipelines.ecb import fetch_rates
+from pipelines.errors import RunError
 from pipelines.extraction import Watcher
 from pipelines.publish import Published, publish
 from pipelines.runner import Run, SourceOutcome, load_source
@@ -27,12 +28,14 @@ class Night:
         warnings: what a person should know of what belongs to no source.
         models: what dbt did; None where it was not reached.
         published: the file swapped in; None where it was not.
+        stopped: why the models or the publishing could not run at all; None where they could.
     """
 
     loads: list[SourceOutcome] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     models: Outcome | None = None
     published: Published | None = None
+    stopped: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -67,7 +70,7 @@ def run_night(
         audited: `[from, to)` that the audit looks at; without it, the open period.
 
     Raises:
-        RunError: the warehouse is held by somebody else, or dbt could not run.
+        RunError: the warehouse is held by somebody else, or cannot be opened.
     """
     run = Run(uuid4().hex, now, warehouse, period, audited)
     night = Night()
@@ -75,12 +78,21 @@ def run_night(
         night.loads = load_sources(sources, run, watcher)
         if warehouse.rates and period is None:
             night.warnings += fetch_rates(warehouse)
-        night.models = transform(warehouse, connectors().values())
-        # A first file without a single source that was loaded would look like a day without calls.
-        has_news = any(load.error is None for load in night.loads)
-        if night.models.is_sound and (has_news or warehouse.published_path.exists()):
-            night.published = publish(warehouse, everything=night.models.tested_all)
+        try:
+            _build(night, warehouse)
+        except RunError as error:
+            # What was loaded is to be told all the same.
+            night.stopped = str(error)
     return night
+
+
+def _build(night: Night, warehouse: WarehouseSettings) -> None:
+    """Build and test the models, and publish what passed."""
+    night.models = transform(warehouse, connectors().values())
+    # A first file without a single source that was loaded would look like a day without calls.
+    has_news = any(load.error is None for load in night.loads)
+    if night.models.is_sound and (has_news or warehouse.published_path.exists()):
+        night.published = publish(warehouse, everything=night.models.tested_all)
 
 
 def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[SourceOutcome]:

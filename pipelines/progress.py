@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from pipelines.planning import Step
+from pipelines.telling import harmless
 
 PageProgress = Callable[[int, int], None]
 
@@ -47,11 +48,12 @@ class LogWatcher:
     def loaded(self, source: str, step: Step, rows: int) -> None:
         """Say that a slice is in the warehouse."""
         scope = f" {step.scope}" if step.scope else ""
-        log.info("%s: %s%s %s: %d rows", source, step.stream.name, scope, step.window, rows)
+        where = f"{step.stream.name}{harmless(scope)}"
+        log.info("%s: %s %s: %d rows", source, where, step.window, rows)
 
     def failed(self, source: str, error: str) -> None:
         """Say why a source stopped."""
-        log.error("%s", error if error.startswith(source) else f"{source}: {error}")
+        log.error("%s", harmless(error if error.startswith(source) else f"{source}: {error}"))
 
 
 class BarWatcher(LogWatcher):
@@ -95,7 +97,7 @@ class BarWatcher(LogWatcher):
             task = self._tasks[source]
             self._progress.update(task, advance=gained * PAGES_PER_SLICE)
             if said is not None:
-                self._progress.update(task, step=said)
+                self._progress.update(task, step=harmless(said))
 
 
 @contextmanager
@@ -106,13 +108,13 @@ def watching(console: Console) -> Iterator[LogWatcher]:
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[step]}"),
+        TextColumn("{task.fields[step]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         yield BarWatcher(progress)

@@ -27,8 +27,9 @@ from pipelines.differences import (
     stamp,
     tables,
 )
-from pipelines.errors import RunError
+from pipelines.errors import REPAIR, RunError, in_a_line, next_step
 from pipelines.history import attach, remember
+from pipelines.places import previous, why_unusable
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
 
@@ -66,13 +67,15 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             published file is then as it was.
     """
     target = warehouse.published_path
+    if why := why_unusable(target):
+        raise RunError(f"publishing failed: {target} {why}; {REPAIR}")
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.new")
     for leftover in (fresh, _wal(fresh)):
         leftover.unlink(missing_ok=True)
     # Nobody writes the published file: a log beside it is stale, and would be replayed.
     _wal(target).unlink(missing_ok=True)
-    earlier = next((path for path in (target, _previous(target)) if path.exists()), None)
+    earlier = next((path for path in (target, previous(target)) if path.exists()), None)
     with connect(warehouse) as connection:
         try:
             ((ours,),) = connection.execute("select current_database()").fetchall()
@@ -91,17 +94,17 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             publication_id = stamp(connection)
             connection.execute("checkpoint published")
             connection.execute("detach published")
-            _swap(fresh, target)
+            _swap(fresh, target, int(warehouse.published_mode, 8) & ~0o222)
             settle(connection, publication_id)
         except (duckdb.Error, OSError) as error:
             fresh.unlink(missing_ok=True)
-            raise RunError(f"publishing failed: {str(error).splitlines()[0]}") from error
+            raise RunError(f"publishing failed: {in_a_line(error)}; {next_step(error)}") from error
     return Published(target, rows, restated, whole=not found)
 
 
 def _copy(target: Path, fresh: Path) -> None:
     shutil.copyfile(target, fresh)
-    fresh.chmod(0o644)
+    fresh.chmod(0o600)
 
 
 def _write(
@@ -166,23 +169,19 @@ def _fingerprint(
     return set(connection.execute(query).fetchall())
 
 
-def _swap(fresh: Path, target: Path) -> None:
+def _swap(fresh: Path, target: Path, mode: int) -> None:
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
-    fresh.chmod(0o444)
+    fresh.chmod(mode)
     if target.exists():
-        _previous(target).unlink(missing_ok=True)
-        os.link(target, _previous(target))
+        previous(target).unlink(missing_ok=True)
+        os.link(target, previous(target))
     fresh.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _previous(target: Path) -> Path:
-    return target.with_name(f"{target.stem}.previous{target.suffix}")
 
 
 def _wal(path: Path) -> Path:

@@ -2,24 +2,29 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 from rich.console import Console
-from rich.table import Table
 
 from pipelines.demo import LATE, LIAR
-from pipelines.errors import RunError, UsageError
+from pipelines.errors import REPAIR, RunError, UsageError, in_a_line
 from pipelines.history import go_back
 from pipelines.holding import Held
 from pipelines.nightly import Night
 from pipelines.publish import Published
+from pipelines.repair import Fault
 from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
+from pipelines.telling import counted, say, say_rows, shown
 from pipelines.transform import Outcome
+
+FAILED = ("failed", "red")
+WARNING = ("warning", "yellow")
 
 LAST_WEEK = """
     with counted as (
@@ -133,11 +138,9 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     for load in done.loads:
         for warning, steps in load.warnings.items():
             where = f" [{first_of(steps)}]" if steps else ""
-            console.print(f"[yellow]warning[/] {load.source}: ", end="")
-            console.print(f"{warning}{where}", markup=False, highlight=False)
+            say(console, WARNING, f" {load.source}: {warning}{where}")
     for warning in done.warnings:
-        console.print("[yellow]warning[/] ", end="")
-        console.print(warning, markup=False, highlight=False)
+        say(console, WARNING, f" {warning}")
     if done.models:
         models(console, done.models)
     if done.published:
@@ -149,8 +152,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
         _next(console, warehouse)
     for load in done.loads:
         if load.error:
-            console.print(f"[red]failed[/] {load.source}: ", end="")
-            console.print(load.error, markup=False, highlight=False)
+            say(console, FAILED, f" {load.source}: {load.error}")
     _verdict(console, warehouse, done)
 
 
@@ -158,11 +160,10 @@ def earlier_night(console: Console, now: datetime, done: Night) -> None:
     """Say in a line what a night before the one that is told in full has loaded."""
     rows = sum(tally.rows for load in done.loads for tally in load.streams.values())
     failed = "".join(f"; failed: {load.error}" for load in done.loads if load.error)
-    console.print(
-        f"the night of {now:%Y-%m-%d}: {rows:,} rows of {_counted(len(done.loads), 'source')} "
+    say(
+        console,
+        f"the night of {now:%Y-%m-%d}: {rows:,} rows of {counted(len(done.loads), 'source')} "
         f"loaded and {'published' if done.published else 'NOT published'}{failed}",
-        markup=False,
-        highlight=False,
     )
 
 
@@ -172,12 +173,14 @@ def _verdict(console: Console, warehouse: WarehouseSettings, done: Night) -> Non
     if failed := [load.source for load in done.loads if load.error]:
         found.append(f"failed: {', '.join(failed)}")
     if done.models and done.models.problems:
-        found.append(f"{_counted(len(done.models.problems), 'finding')} of models and tests")
+        found.append(f"{counted(len(done.models.problems), 'finding')} of models and tests")
+    if done.stopped:
+        found.append(done.stopped)
     if done.models and done.models.held:
         found.append(f"held: {', '.join(sorted({one.source for one in done.models.held}))}")
     if not done.published:
         stays = "the file of before stays" if warehouse.published_path.exists() else "no file yet"
-        console.print(f"[red]NOT PUBLISHED[/]: {'; '.join([*found, stays])}", highlight=False)
+        say(console, ("NOT PUBLISHED", "red"), f": {'; '.join([*found, stays])}")
         return
     with _published(warehouse) as connection:
         last_day, behind = connection.execute(LATEST).fetchall()[0]
@@ -186,47 +189,49 @@ def _verdict(console: Console, warehouse: WarehouseSettings, done: Night) -> Non
         differing = len(connection.execute(DIFFERING).fetchall())
     if behind:
         found.append(f"behind: {behind}")
-    word = "[red]NOT COMPLETE[/]" if found or not last_day else "[green]COMPLETE[/]"
+    is_complete = bool(last_day) and not found
+    # Green would belie the red lines above.
+    colour = "red" if not is_complete else "yellow" if differing else "green"
     if differing:
-        # Green would belie the red lines above.
-        word = word.replace("green", "yellow")
-        found.append(f"{_counted(differing, 'total')} of the vendors not met")
+        found.append(f"{counted(differing, 'total')} of the vendors not met")
     if rejected_values:
-        found.append(f"{_counted(rejected_values, 'value')} rejected")
+        found.append(f"{counted(rejected_values, 'value')} rejected")
     if unpriced:
-        found.append(f"{_counted(int(unpriced), 'call')} unpriced")
+        found.append(f"{counted(int(unpriced), 'call')} unpriced")
     through = f"through {last_day}" if last_day else "no day is complete yet"
-    console.print(f"{word}: {'; '.join([through, *found])}", highlight=False, soft_wrap=True)
+    word = "COMPLETE" if is_complete else "NOT COMPLETE"
+    say(console, (word, colour), f": {'; '.join([through, *found])}")
 
 
 def models(console: Console, outcome: Outcome) -> None:
     """Say what dbt built and which tests failed."""
-    verdict = "[red]failed[/]"
+    verdict = FAILED
     if outcome.is_sound:
         verdict = (
-            "[yellow]passed without what is held[/]" if outcome.held else "[green]all passed[/]"
+            ("passed without what is held", "yellow") if outcome.held else ("all passed", "green")
         )
-    console.print(
-        f"models: {outcome.built} built, {outcome.tests} tests passed "
-        f"in {outcome.seconds:.0f} s: {verdict}"
+    say(
+        console,
+        f"models: {outcome.built} built, {outcome.tests} tests passed in {outcome.seconds:.0f} s: ",
+        verdict,
     )
     if outcome.tests:
-        console.print(f"tests: {_tested(outcome)}", highlight=False)
+        say(console, f"tests: {_tested(outcome)}")
     for line in outcome.problems:
-        console.print(f"  [red]failed[/] {line}", highlight=False)
+        say(console, "  ", FAILED, f" {line}")
     for line in outcome.warnings:
-        console.print(f"  [yellow]warning[/] {line}", highlight=False)
+        say(console, "  ", WARNING, f" {line}")
     held(console, outcome.held)
 
 
 def held(console: Console, found: Sequence[Held]) -> None:
     """Name each source that is published as before, and why; nothing where there is none."""
     for one in found:
-        console.print(
-            f"[red]held[/] {one.source}, as it was before {one.since:%Y-%m-%d %H:%M} UTC: ",
-            end="",
+        say(
+            console,
+            ("held", "red"),
+            f" {one.source}, as it was before {one.since:%Y-%m-%d %H:%M} UTC: {one.finding}",
         )
-        console.print(one.finding, markup=False, highlight=False)
 
 
 def _tested(outcome: Outcome) -> str:
@@ -235,18 +240,18 @@ def _tested(outcome: Outcome) -> str:
     if outcome.tested_all_at is None:
         return "the touched days; all of history never yet: llm-usage check --all"
     days = (datetime.now(UTC) - outcome.tested_all_at).days
-    when = f"{_counted(days, 'day')} ago" if days else "today"
+    when = f"{counted(days, 'day')} ago" if days else "today"
     return f"the touched days; all of history was last tested {when}"
 
 
 def published(console: Console, file: Published) -> None:
     """Say what was swapped in."""
-    console.print(f"published: {file.path}, {len(file.rows)} tables", highlight=False)
+    say(console, f"published: {file.path}, {len(file.rows)} tables")
     for cause, days in file.restated.items():
-        console.print(
-            f"[yellow]restated[/]: {days} closed {'day' if days == 1 else 'days'} ({cause}), "
-            "see `restatements`",
-            highlight=False,
+        say(
+            console,
+            ("restated", "yellow"),
+            f": {counted(days, 'closed day')} ({cause}), see `restatements`",
         )
 
 
@@ -264,11 +269,11 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
         lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
     compared = f"reconciliation: {agreeing + differing:,} totals compared"
     if differing:
-        console.print(f"{compared}, {agreeing:,} agree, [red]{differing:,} not[/]")
+        say(console, f"{compared}, {agreeing:,} agree, ", (f"{differing:,} not", "red"))
     elif not agreeing:
-        console.print(f"{compared}: nothing says whether the rows are all there")
+        say(console, f"{compared}: nothing says whether the rows are all there")
     else:
-        console.print(f"{compared}, [green]all agree[/]")
+        say(console, f"{compared}, ", ("all agree", "green"))
     is_demo = demo_mark(warehouse).exists()
     for source, pair, day, model, measure, ours, theirs, difference, reason in lines:
         why = (
@@ -276,17 +281,19 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             if is_demo and source == LIAR
             else reason
         )
-        console.print(
-            f"  [red]differs[/] {source} {day} {model}: {measure} {_plain(ours)}, the vendor's own "
-            f"total says {_plain(theirs)} ({_plain(difference, '+')}; {pair}; {why})",
-            highlight=False,
+        say(
+            console,
+            "  ",
+            ("differs", "red"),
+            f" {source} {day} {model}: {measure} {_plain(ours)}, the vendor's own total says "
+            f"{_plain(theirs)} ({_plain(difference, '+')}; {pair}; {why})",
         )
     if one_sided:
         console.print(
             f"  {one_sided:,} more could not be compared: they are not loaded on both sides"
         )
     if differing > len(lines):
-        console.print("  and more: select * from reconciliation where verdict = 'differs'")
+        say(console, "  and more: select * from reconciliation where verdict = 'differs'")
 
 
 def audit(console: Console, warehouse: WarehouseSettings) -> None:
@@ -299,16 +306,18 @@ def audit(console: Console, warehouse: WarehouseSettings) -> None:
     gained = ", ".join(f"{_plain(sum_, '+')} {unit}" for unit, sum_ in gains if sum_)
     brought = f" ({gained})" if gained else ""
     colour = "red" if differing else "green"
-    console.print(
-        f"audit: {_counted(int(days), 'day')} of {_counted(sources, 'source')} in "
-        f"{_counted(int(requests), 'request')}; {_counted(int(healed), 'day')} healed{brought}, "
-        f"[{colour}]{_counted(int(differing), 'day')} still differing[/]",
-        highlight=False,
+    say(
+        console,
+        f"audit: {counted(int(days), 'day')} of {counted(sources, 'source')} in "
+        f"{counted(int(requests), 'request')}; {counted(int(healed), 'day')} healed{brought}, ",
+        (f"{counted(int(differing), 'day')} still differing", colour),
     )
     if healed and demo_mark(warehouse).exists():
-        console.print(
-            f"  [green]healed[/] {LATE}: the simulator logged five calls 26 hours late, on purpose",
-            highlight=False,
+        say(
+            console,
+            "  ",
+            ("healed", "green"),
+            f" {LATE}: the simulator logged five calls 26 hours late, on purpose",
         )
 
 
@@ -331,11 +340,8 @@ def rejected(console: Console, warehouse: WarehouseSettings) -> None:
     with _published(warehouse) as connection:
         values, rows = connection.execute(REJECTED).fetchall()[0]
     if values:
-        console.print(
-            f"[yellow]rejected[/]: {_counted(values, 'value')} of {_counted(rows, 'row')}; "
-            f"{SEE_REJECTED}",
-            highlight=False,
-        )
+        of_what = f"{counted(values, 'value')} of {counted(rows, 'row')}"
+        say(console, ("rejected", "yellow"), f": {of_what}; {SEE_REJECTED}")
 
 
 def status(console: Console, warehouse: WarehouseSettings) -> bool:
@@ -350,7 +356,7 @@ def status(console: Console, warehouse: WarehouseSettings) -> bool:
     limit = warehouse.stale_after.total_seconds()
     with _published(warehouse) as connection:
         found = connection.sql(FRESHNESS)
-        _print_rows(console, found.columns, found.fetchall())
+        say_rows(console, found.columns, found.fetchall())
         # A file that an older version of this program wrote has no such table.
         if ("held_sources",) in connection.execute("show tables").fetchall():
             held(console, [Held(*row) for row in connection.execute(HELD).fetchall()])
@@ -359,22 +365,36 @@ def status(console: Console, warehouse: WarehouseSettings) -> bool:
             "select max(recorded_at) from publications"
         ).fetchall()
     for source, loaded_to, age, last_day in ages:
-        verdict = "[green]OK[/]" if age <= limit else "[red]STALE[/]"
-        console.print(
-            f"{verdict} {source}: loaded to {_shown(loaded_to)}, {age / 3600:,.1f} hours ago "
+        say(
+            console,
+            ("OK", "green") if age <= limit else ("STALE", "red"),
+            f" {source}: loaded to {shown(loaded_to)}, {age / 3600:,.1f} hours ago "
             f"(stale after {limit / 3600:g}); complete through {last_day or 'no day'}",
-            highlight=False,
         )
     if differing := still_differing(warehouse):
-        console.print(
-            f"[red]DIFFERS[/]: {_counted(differing, 'total')} of the vendors, read again and still "
-            "not met: from audits where verdict = 'still_differs'",
-            highlight=False,
+        say(
+            console,
+            ("DIFFERS", "red"),
+            f": {counted(differing, 'total')} of the vendors, read again and still not met: "
+            "from audits where verdict = 'still_differs'",
         )
-    console.print(
-        f"published {_shown(published_at)} ({warehouse.reporting_timezone})", highlight=False
-    )
+    say(console, f"published {shown(published_at)} ({warehouse.reporting_timezone})")
     return bool(ages) and all(age <= limit for _, _, age, _ in ages)
+
+
+def faults(console: Console, found: Sequence[Fault]) -> None:
+    """Say what is at fault, and what would be done about each."""
+    for one in found:
+        say(console, ("fault", "red"), f" {one.finding}")
+        say(console, "  ", ("remedy", "yellow"), f" {one.remedy}")
+    if not found:
+        say(console, "nothing to repair: a night can go on by itself")
+
+
+def copied(console: Console, sizes: Mapping[Path, int]) -> None:
+    """Name each file of a backup and its size."""
+    for path, size in sizes.items():
+        say(console, f"{path}: {size:,} bytes")
 
 
 def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None) -> None:
@@ -407,7 +427,10 @@ def _published(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
         raise RunError(
             f"{path} is not there yet; run `llm-usage nightly` (or `llm-usage demo`) first"
         )
-    connection = duckdb.connect(str(path), read_only=True)
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise RunError(f"{path} cannot be opened: {in_a_line(error)}; {REPAIR}") from None
     connection.execute(f"set TimeZone = '{warehouse.reporting_timezone}'")
     return connection
 
@@ -423,37 +446,25 @@ def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
             counts = (tally.windows, tally.rows, tally.requests, tally.retries)
             rows.append((load.source, stream, kind, *counts, remark.strip()))
     columns = ("source", "stream", "load", "windows", "rows", "requests", "retries", "remarks")
-    _print_rows(console, columns, rows)
+    say_rows(console, columns, rows)
 
 
 def _last_week(console: Console, warehouse: WarehouseSettings) -> None:
     with _published(warehouse) as connection:
         found = connection.sql(LAST_WEEK)
-        console.print(
-            f"the last 7 days by model, of sources that count in totals "
-            f"(days in {warehouse.reporting_timezone})"
+        say(
+            console,
+            "the last 7 days by model, of sources that count in totals "
+            f"(days in {warehouse.reporting_timezone})",
         )
-        _print_rows(console, found.columns, found.fetchall())
+        say_rows(console, found.columns, found.fetchall())
 
 
 def _next(console: Console, warehouse: WarehouseSettings) -> None:
-    console.print(f"private warehouse: {warehouse.path}", highlight=False)
+    say(console, f"private warehouse: {warehouse.path}")
     if demo_mark(warehouse).exists():
-        console.print("these are simulated rows; `make clean` removes them")
-    console.print(
-        'next: llm-usage query "select * from daily_tokens order by 1 desc limit 5"',
-        highlight=False,
-    )
-
-
-def _print_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(_shown(value) for value in row))
-    if not console.is_terminal:
-        # A log has no width; a squeezed table would cut names.
-        console.width = max(console.width, 200)
-    console.print(table)
+        say(console, "these are simulated rows; `make clean` removes them")
+    say(console, 'next: llm-usage query "select * from daily_tokens order by 1 desc limit 5"')
 
 
 def _plain(value: Decimal | None, sign: str = "") -> str:
@@ -462,15 +473,3 @@ def _plain(value: Decimal | None, sign: str = "") -> str:
         return "nothing"
     text = f"{value:{sign},f}"
     return text.rstrip("0").rstrip(".")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing if number == 1 else thing + 's'}"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -13,24 +13,22 @@ from dataclasses import dataclass, field
 import dlt
 import duckdb
 import pyarrow as pa
-from dlt.common.destination.client import WithStateSync
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from pendulum import DateTime
 
 from pipelines.audit import Audited, Auditor, open_period
 from pipelines.connectors import Source
-from pipelines.destination import WarehouseDestination, open_pipeline
+from pipelines.destination import WarehouseDestination
 from pipelines.dlt_sources import dlt_source
-from pipelines.errors import RunError
+from pipelines.errors import RunError, chain, in_a_line, is_held_elsewhere, next_step
 from pipelines.extraction import Extraction, Watcher
 from pipelines.http import SourceError
 from pipelines.ledger import Coverage, coverage, silent_accounts
 from pipelines.loading import ReadStep
+from pipelines.recovery import recover
 from pipelines.reused_ids import check_ids
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import HeldFile, locked_or_broken
-from pipelines.warnings import put_back, silent
+from pipelines.warnings import anew, in_plain_sight, put_back, silent
 
 log = logging.getLogger("llm_usage")
 
@@ -132,8 +130,9 @@ def first_of(steps: Sequence[str]) -> str:
 def _load(
     source: Source, run: Run, watcher: Watcher, file: HeldFile, outcome: SourceOutcome
 ) -> None:
-    pipeline = open_pipeline(source, run.warehouse)
-    is_older = _recover(pipeline, source, run, file)
+    outcome.warn(*in_plain_sight(source.settings.base_url))
+    found = recover(source, run.warehouse, file)
+    pipeline = found.pipeline
     outcome.first_load = pipeline.first_run
     with _ledger(source, run, file) as connection:
         covered = coverage(connection, source.connector.dataset, source.name)
@@ -152,9 +151,12 @@ def _load(
         audit=auditor.audit if auditor else None,
         watcher=watcher,
     )
+    extraction.warnings |= outcome.warnings
     outcome.warnings = extraction.warnings
     outcome.audited = auditor.done if auditor else None
-    if is_older:
+    if found.set_aside:
+        outcome.warn(anew(found.set_aside))
+    if found.is_older:
         outcome.warn(put_back(covered))
     with closing(extraction):
         while True:
@@ -163,7 +165,7 @@ def _load(
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
             if extraction.error is not None:
-                raise _told(extraction.error, source, run, str(extraction.failed_step or ""))
+                raise _told(extraction.error, source, run, extraction.failed_at)
             if extraction.is_done:
                 break
     if auditor:
@@ -247,43 +249,6 @@ def _ledger(source: Source, run: Run, file: HeldFile) -> Iterator[duckdb.DuckDBP
         raise _told(error, source, run) from error
 
 
-def _recover(pipeline: dlt.Pipeline, source: Source, run: Run, file: HeldFile) -> bool:
-    """Take the state from the warehouse where this machine has none; drop what a crash left.
-
-    A package that a crash left may be staged in part, and would be staged again: it is aborted,
-    which also rewinds the watermarks, so that its slices are read again. What of it is in the
-    tables already is replaced then.
-
-    Where the working folder knows of later loads than the warehouse, an older file was put back;
-    then the folder is of no use, and the state is that of the file.
-
-    Returns:
-        whether the file was older.
-    """
-    try:
-        with file.turn():
-            pipeline.sync_destination()
-            while pipeline.has_pending_data:
-                pipeline.abort_packages()
-            if is_older := _is_ahead(pipeline):
-                pipeline.drop()
-                pipeline.sync_destination()
-            return is_older
-    except Exception as error:
-        raise _told(error, source, run) from error
-
-
-def _is_ahead(pipeline: dlt.Pipeline) -> bool:
-    """Whether the working folder is of a later load than the newest that the warehouse knows."""
-    with pipeline.destination_client() as client:
-        assert isinstance(client, WithStateSync)  # noqa: S101 - as that of DuckDB is
-        try:
-            stored = load_pipeline_state_from_destination(pipeline.pipeline_name, client)
-        except DestinationUndefinedEntity:
-            return False
-    return stored is not None and pipeline.state["_state_version"] > stored["_state_version"]
-
-
 def _told(error: BaseException, source: Source, run: Run, where: str = "") -> RunError:
     """Return what a person needs to know of an error, with the slice that it happened in."""
     reason = _reason(error, source, run)
@@ -292,25 +257,13 @@ def _told(error: BaseException, source: Source, run: Run, where: str = "") -> Ru
 
 def _reason(error: BaseException, source: Source, run: Run) -> str:
     """Find what a person needs to know in dlt's chain of exceptions."""
-    chain = _chain(error)
-    for one in chain:
+    causes = chain(error)
+    for one in causes:
         if isinstance(one, SourceError | RunError):
             return str(one)
-    if _is_locked(error):
-        return f"{source.name}: {locked_or_broken(run.warehouse, chain[-1])}"
-    cause = str(chain[-1]).strip().splitlines() or [type(chain[-1]).__name__]
+    if is_held_elsewhere(error):
+        return f"{source.name}: {locked_or_broken(run.warehouse, causes[-1])}"
     return (
-        f"{source.name}: the rows could not be loaded: {cause[0]}. Nothing of this package was "
-        "written; run again with --verbose to see where it happened"
+        f"{source.name}: the rows could not be loaded: {in_a_line(causes[-1])}. Nothing of this "
+        f"package was written; {next_step(error)}"
     )
-
-
-def _is_locked(error: BaseException) -> bool:
-    return any("could not set lock" in str(one).lower() for one in _chain(error))
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    found = [error]
-    while (below := found[-1].__cause__ or found[-1].__context__) and below not in found:
-        found.append(below)
-    return found

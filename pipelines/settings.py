@@ -8,34 +8,26 @@ called `path` would then be overwritten by the shell's PATH.
 
 import math
 import os
-import re
-import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, TypeVar, get_type_hints
 
 import dlt
 import orjson
 import pendulum
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from pendulum import DateTime, Duration
+from pendulum import Duration
 
-from pipelines.currencies import currency_code
 from pipelines.errors import UsageError
 from pipelines.http import Limits
+from pipelines.places import misplaced
+from pipelines.setting_files import OF_DLT, project_root, read_files, unknown_settings
+from pipelines.values import check_secret, memory_bytes, read_value
 from pipelines.windows import SECONDS, Grid, Pace
 
 T = TypeVar("T")
-
-POSITIVE = {"slice", "requests_per_second", "concurrency", "timeout", "attempts"}
-"""Settings of which 0 would mean that nothing ever happens."""
-
-CURRENCIES = {"currency", "reporting_currency"}
-
-SIZE = r"([1-9][0-9]*(?:\.[0-9]+)?)\s*([KMGT])(i?)B"
 
 OWN_MEMORY = 400e6
 """Bytes that a process holds beside what DuckDB counts, about: dbt or our own Python, and what
@@ -124,6 +116,12 @@ class WarehouseSettings:
     published_path: Path = setting(
         "the DuckDB file that people and BI tools read", Path("data/llm_usage.duckdb")
     )
+    published_mode: str = setting(
+        "who may read the published file, as an octal mode; nobody writes it, so that rights to "
+        "write are left out. New folders are yours alone (0700): for others to come to the file, "
+        "name a folder in published_path that they may enter",
+        "0644",
+    )
     reporting_timezone: str = setting("IANA name of the zone whose days the rollups count", "UTC")
     reporting_currency: str = setting("ISO 4217 code that costs are converted to", "USD")
     rate_max_age: Duration = setting(
@@ -162,8 +160,7 @@ class WarehouseSettings:
     @property
     def memory_for_duckdb(self) -> str:
         """What a process leaves of `memory_limit` to the DuckDB in it; never below half."""
-        ((number, prefix, binary),) = re.findall(SIZE, self.memory_limit)
-        size = float(number) * (1024 if binary else 1000) ** ("KMGT".index(prefix) + 1)
+        size = memory_bytes(self.memory_limit)
         return f"{max(size - OWN_MEMORY, size / 2) / 1e6:.0f}MB"
 
     @property
@@ -190,40 +187,26 @@ def refuse_demo(warehouse: WarehouseSettings) -> None:
         )
 
 
-def project_root() -> Path:
-    """Return the folder that holds `.dlt/`: `DLT_PROJECT_DIR`, else here, else the checkout."""
-    if named := os.environ.get("DLT_PROJECT_DIR"):
-        return Path(named).resolve()
-    if Path(".dlt").is_dir():
-        return Path.cwd()
-    return Path(__file__).resolve().parent.parent
-
-
 def load_warehouse() -> WarehouseSettings:
     """Read `[warehouse]`; relative paths are taken from the project's root.
 
     Raises:
-        UsageError: a value of the wrong kind, an unknown time zone, no currency code, or no size.
+        UsageError: a settings file cannot be read, a setting is unknown or cannot be used, or the
+            files cannot be where they are to be.
     """
+    read_files()
     # dlt tells its makers of each run from the moment on that any setting is looked up.
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    found = _load(WarehouseSettings, "warehouse", {})
+    problems = unknown_settings("warehouse", setting_names(WarehouseSettings))
     try:
-        ZoneInfo(found.reporting_timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(
-            f"[warehouse] reporting_timezone: {found.reporting_timezone!r} is not an IANA time "
-            "zone; write one like Asia/Shanghai or Europe/Berlin"
-        ) from None
-    if found.rates not in ("", "ecb"):
-        raise UsageError(f'[warehouse] rates: {found.rates!r} is neither "ecb" nor empty')
-    if not re.fullmatch(SIZE, found.memory_limit):
-        raise UsageError(
-            f"[warehouse] memory_limit: {found.memory_limit!r} is not a size; write one like 1GB "
-            "or 800MB"
-        )
+        found = _load(WarehouseSettings, "warehouse", {})
+    except UsageError as error:
+        raise UsageError(*problems, *error.problems) from None
     root = project_root()
-    return replace(found, path=root / found.path, published_path=root / found.published_path)
+    found = replace(found, path=root / found.path, published_path=root / found.published_path)
+    if problems := [*problems, *misplaced(found.path, found.published_path)]:
+        raise UsageError(*problems)
+    return found
 
 
 def in_environment(section: str, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -284,42 +267,16 @@ def source_sections() -> dict[str, str]:
         parts = variable.split("__")
         if len(parts) == 3 and parts[0] == "SOURCES":
             names.add(parts[1].lower())
-    return {name: str(_lookup(f"sources.{name}.connector") or name) for name in sorted(names)}
+    return {
+        name: str(_lookup(f"sources.{name}.connector") or name)
+        for name in sorted(names)
+        if name not in OF_DLT
+    }
 
 
-def parse_instant(text: str, timezone: str) -> DateTime:
-    """Read an ISO 8601 instant as UTC; a bare date is the start of that day in `timezone`.
-
-    Raises:
-        UsageError: `text` is neither.
-    """
-    try:
-        found = pendulum.parse(text, tz=timezone, exact=True)
-    except ValueError:
-        raise _not_an_instant(text) from None
-    if isinstance(found, pendulum.Date) and not isinstance(found, DateTime):
-        found = pendulum.datetime(found.year, found.month, found.day, tz=timezone)
-    if not isinstance(found, DateTime):
-        raise _not_an_instant(text)
-    return found.in_timezone("UTC")
-
-
-def _not_an_instant(text: str) -> UsageError:
-    return UsageError(
-        f"{text!r} is not an instant; write a date (2026-11-01) or an ISO 8601 instant "
-        "(2026-11-01T00:00:00Z)"
-    )
-
-
-def first_instant(start: str, timezone: str, now: DateTime) -> DateTime:
-    """Return the instant that `start` means: a date, an instant, or a duration back from `now`.
-
-    Raises:
-        UsageError: `start` is none of these.
-    """
-    if start.startswith("P"):
-        return now - _duration(start, "start")
-    return parse_instant(start, timezone)
+def setting_names(cls: Any) -> list[str]:
+    """Return the names of all settings of a class."""
+    return [one.name for one in _settings_of(cls)]
 
 
 def _settings_of(cls: Any) -> list[Field[Any]]:
@@ -349,70 +306,25 @@ def _load(
 ) -> T:
     hints = get_type_hints(cls)
     given = given or {}
-    known = _settings_of(cls)
+    names = setting_names(cls)
     problems = [
-        f"{unknown} is no setting of [{section}]; there are {', '.join(one.name for one in known)}"
-        for unknown in sorted(given.keys() - {one.name for one in known})
+        f"{unknown} is no setting of [{section}]; there are {', '.join(names)}"
+        for unknown in sorted(given.keys() - set(names))
     ]
-    for one in known:
+    for one in _settings_of(cls):
         raw = given[one.name] if one.name in given else _lookup(f"{section}.{one.name}")
         if raw is None:
             if _is_required(one):
                 problems.append(_where(section, one))
             continue
         try:
-            values[one.name] = _coerce(raw, hints[one.name], one.name)
-            if one.name in CURRENCIES:
-                currency_code(values[one.name])
-            if one.name in POSITIVE and not _amount(values[one.name]) > 0:
-                problems.append(f"[{section}] {one.name} must be more than 0, not {raw!r}")
-            elif one.name in POSITIVE and math.isinf(_amount(values[one.name])):
-                problems.append(f"[{section}] {one.name} must be a number, not {raw!r}")
-            if one.name == "start":
-                first_instant(values[one.name], "UTC", pendulum.now("UTC"))
-            if one.name == "slice" and _amount(values[one.name]) < 1:
-                problems.append(f"[{section}] slice must be a second or more, not {raw!r}")
-        except (ValueError, TypeError, UsageError) as error:
-            shown = "the value" if one.metadata["secret"] else repr(raw)
-            problems.append(f"[{section}] {one.name}: {shown} cannot be read: {error}")
+            values[one.name] = read_value(raw, hints[one.name], one.name)
+            if one.metadata["secret"]:
+                check_secret(values[one.name], may_be_empty=not _is_required(one))
+        except UsageError as error:
+            shown = "its value" if one.metadata["secret"] else repr(raw)
+            told = str(error).removeprefix(f"{shown} ")
+            problems.append(f"[{section}] {one.name}: {shown} {told}")
     if problems:
         raise UsageError(*problems)
     return cls(**values)
-
-
-def _amount(value: Any) -> float:
-    return value.total_seconds() if isinstance(value, Duration) else float(value)
-
-
-def _coerce(raw: Any, hint: Any, name: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(one for one in get_args(hint) if one is not type(None))
-    kind = get_origin(hint) or hint
-    if kind is Duration:
-        return raw if isinstance(raw, Duration) else _duration(str(raw), name)
-    if kind in (list, dict) and isinstance(raw, str) and raw.startswith(("[", "{")):
-        # The environment holds text only; there a list or a table is written as JSON.
-        raw = orjson.loads(raw)
-    if kind is list:
-        if isinstance(raw, str):
-            raw = [part.strip() for part in raw.split(",") if part.strip()]
-        return [str(item) for item in raw]
-    if kind is dict:
-        if not isinstance(raw, dict):
-            raise UsageError("a table is needed")
-        return {str(key): str(value) for key, value in raw.items()}
-    if kind is bool:
-        if str(raw).lower() not in ("true", "false"):
-            raise UsageError("true or false is needed")
-        return str(raw).lower() == "true"
-    return kind(str(raw))
-
-
-def _duration(text: str, name: str) -> Duration:
-    try:
-        found = pendulum.parse(text)
-    except ValueError:
-        raise UsageError(f"{name} needs an ISO 8601 duration such as PT3H or P1D") from None
-    if not isinstance(found, Duration):
-        raise UsageError(f"{name} needs an ISO 8601 duration such as PT3H or P1D")
-    return found

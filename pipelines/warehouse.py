@@ -1,5 +1,6 @@
 """The private DuckDB file: one writer at a time, and a clear word where somebody else holds it."""
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,11 +9,46 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from pipelines.errors import RunError
+from pipelines.errors import REPAIR, RunError, in_a_line, is_held_elsewhere, next_step
 from pipelines.loading import LEDGER, LEDGER_SCHEMA
+from pipelines.places import is_ours
 from pipelines.rates import create_rates_table
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
+
+OTHERS = 0o077
+"""The rights of everybody but the user that the program runs as."""
+
+
+@contextmanager
+def locked(warehouse: WarehouseSettings) -> Iterator[None]:
+    """Keep other commands that write from the warehouse, whatever state its files are in.
+
+    Whatever is written meanwhile, by dbt, too, is for the user's own eyes: a file has mode 0600, a
+    folder that is made 0700.
+
+    Raises:
+        RunError: another run holds it, or its folder cannot be written to.
+    """
+    folder = warehouse.data_folder
+    before = os.umask(OTHERS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "writer.lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"another run is writing {warehouse.path}; wait for it to end, then run this again"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{in_a_line(error)}; {next_step(error)}") from None
+    else:
+        try:
+            yield
+        finally:
+            lock.release()
+    finally:
+        os.umask(before)
 
 
 @contextmanager
@@ -20,22 +56,19 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
     """Hold the warehouse for one command that writes.
 
     Raises:
-        RunError: another run holds it, or a program has the file open.
+        RunError: another run holds it, a program has the file open, or it is not ours to write.
     """
-    folder = warehouse.data_folder
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "writer.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            f"another run is writing {warehouse.path}; wait for it to end, then run this again"
-        ) from None
-    try:
-        connect(warehouse).close()
+    with locked(warehouse):
+        with connect(warehouse) as connection:
+            found = connection.execute("select distinct schema_name from duckdb_tables()")
+            schemas = {name for (name,) in found.fetchall()}
+        warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
+        if not is_ours(schemas):
+            raise RunError(
+                f"{warehouse.path} is a DuckDB file of something else; set [warehouse] path to "
+                "another one"
+            )
         yield
-    finally:
-        lock.release()
 
 
 class HeldFile:
@@ -101,13 +134,13 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
 def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
     """Say in one line why the file could not be opened, and what to do."""
     text = str(error)
-    if "lock" in text.lower():
+    if is_held_elsewhere(error):
         holder = text.split("Conflicting lock is held in ", 1)[-1].split(". See", 1)[0]
         return (
             f"{warehouse.path} is open in another program ({holder.splitlines()[0]}); close it "
             f"there and run this again. BI tools should open {warehouse.published_path} instead"
         )
-    return f"{warehouse.path} cannot be opened: {text.splitlines()[0]}"
+    return f"{warehouse.path} cannot be opened: {text.splitlines()[0]}; {REPAIR}"
 
 
 def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connector]) -> None:

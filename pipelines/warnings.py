@@ -1,7 +1,10 @@
 """What a person should know of how a source was read: what moved a mark, and what was not read."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
 
+import httpx
 from pendulum import DateTime
 
 from pipelines.ledger import Coverage
@@ -22,6 +25,32 @@ def put_back(covered: Coverage) -> str:
         if ends
         else "the warehouse file holds nothing of this source any more; all of it is read again"
     )
+
+
+def anew(set_aside: Path) -> str:
+    """Say that the working folder was made anew."""
+    return (
+        "dlt could not use the source's working folder, as a crash can leave it; it was made anew "
+        f"from the warehouse, and the old one is kept as {set_aside} until you delete it"
+    )
+
+
+def in_plain_sight(base_url: str) -> list[str]:
+    """Say that requests, with their keys, can be read on their way; nothing on this machine."""
+    url = httpx.URL(base_url.strip())
+    if url.scheme != "http" or url.host == "localhost" or _is_loopback(url.host):
+        return []
+    return [
+        f"base_url is plain http:// to {url.host}: whoever is on the way reads the key and the "
+        "usage; write https://, or keep to a network that is yours"
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def moved_marks(stream: Stream, known: Mapping[str, Mark], marked: Mapping[str, Mark]) -> list[str]:

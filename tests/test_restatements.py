@@ -433,7 +433,7 @@ def test_a_published_file_that_is_gone_is_remembered_by_the_one_before(book: Boo
 def test_a_memory_that_cannot_be_read_is_not_overwritten(book: Book) -> None:
     book.settings.published_path.unlink()
     book.settings.published_path.write_bytes(b"broken")
-    with pytest.raises(RunError, match=r"cannot be read.*restore it, or move it away"):
+    with pytest.raises(RunError, match=r"is damaged.*llm-usage repair"):
         book.publish()
     assert book.settings.published_path.read_bytes() == b"broken"
 

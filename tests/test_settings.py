@@ -1,6 +1,7 @@
 """Settings: where they come from, and what a person is told of a wrong one."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,17 @@ import dlt
 import pendulum
 import pytest
 
-from pipelines.connectors import configured_sources
+from pipelines.connectors import configured_sources, connectors
 from pipelines.errors import UsageError
 from pipelines.settings import (
-    first_instant,
+    WarehouseSettings,
     load_source,
     load_warehouse,
-    parse_instant,
+    setting_names,
     source_sections,
 )
 from pipelines.sources.aiproxy.reader import AiProxySettings
+from pipelines.values import first_instant, parse_instant
 
 NOW = pendulum.datetime(2026, 11, 20)
 
@@ -72,17 +74,9 @@ def test_variables_of_the_shell_are_not_settings(
     ("name", "value", "words"),
     [
         ("slice", "1 day", "ISO 8601 duration"),
-        ("slice", "PT0S", "more than 0"),
-        ("attempts", "0", "more than 0"),
-        ("concurrency", "many", "cannot be read"),
-        ("requests_per_second", "inf", "must be a number"),
-        ("slice", "PT0.5S", "a second or more"),
+        ("attempts", "0", "from 1 to 100"),
         ("start", "yesterday", "is not an instant"),
-        ("start", "2026-02-30", "is not an instant"),
-        ("currency", "usd", "did you mean USD"),
-        ("currency", "RMB", "did you mean CNY"),
         ("currency", "yuan", "did you mean CNY"),
-        ("currency", "tokens", "write one like USD"),
     ],
 )
 def test_an_unreadable_value_names_its_setting(
@@ -222,3 +216,11 @@ def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "None"
+
+
+def test_the_settings_files_name_every_setting() -> None:
+    folder = Path(__file__).resolve().parent.parent / ".dlt"
+    written = "".join((folder / one).read_text() for one in ("config.toml", "secrets.toml.example"))
+    classes = [WarehouseSettings, *(one.settings for one in connectors().values())]
+    names = {name for one in classes for name in setting_names(one)}
+    assert not [name for name in names if not re.search(rf"(?m)^(# +)?{name}\b", written)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import DateTime, Duration
 
-from pipelines.settings import first_instant
+from pipelines.values import first_instant
 from pipelines.windows import (
     Grid,
     Pace,

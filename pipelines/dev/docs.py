@@ -18,7 +18,8 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import UsageError
-from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse, project_root
+from pipelines.setting_files import project_root
+from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"

@@ -16,7 +16,7 @@ from pipelines.dev.bench import measures
 from pipelines.dev.bench.history import billed_history, history
 from pipelines.dev.bench.measures import Figure
 from pipelines.dev.docs import README, put_block
-from pipelines.settings import project_root
+from pipelines.setting_files import project_root
 
 ROWS = 500_000
 DAYS = 19
