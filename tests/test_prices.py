@@ -124,6 +124,35 @@ def test_a_price_by_the_time_of_day_is_left_out() -> None:
     assert (found.prices.num_rows, found.models_by_time_of_day) == (0, 1)
 
 
+def test_a_cloud_resells_at_the_makers_price_what_it_does_not_list_itself() -> None:
+    maker = types.Provider(
+        id="openai",
+        name="Maker",
+        api_pattern="",
+        pricing_urls=["https://maker.example"],
+        models=[
+            model("m", types.ClauseEquals("m"), price(input="1")),
+            model("n", types.ClauseEquals("n"), price(input="2")),
+            model("gpt-oss", types.ClauseEquals("gpt-oss"), price(input="3")),
+        ],
+    )
+    host = types.Provider(id="deepseek", name="Host", api_pattern="", models=maker.models)
+    cloud = types.Provider(
+        id="cloud",
+        name="Cloud",
+        api_pattern="",
+        fallback_model_providers=["openai", "deepseek"],
+        models=[model("n", types.ClauseEquals("n"), price(input="9"))],
+    )
+    rows = pick(
+        flatten([maker, host, cloud]), "provider", "model_pattern", "unit_price", "source_url"
+    )
+    assert [row for row in rows if row[0] == "cloud"] == [
+        ("cloud", "n", Decimal(9), "https://github.com/pydantic/genai-prices"),
+        ("cloud", "m", Decimal(1), "https://maker.example"),
+    ]
+
+
 def first_tier_input_prices(provider: types.Provider) -> dict[tuple[str, str], Decimal]:
     """Return what a million input tokens cost in the first tier now, by match kind and pattern."""
     return {

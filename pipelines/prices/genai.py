@@ -47,6 +47,13 @@ PLACES = Decimal(1).scaleb(-12)
 """To what a price is rounded. A few of the package's carry the noise of a float, in the 17th
 place."""
 
+SOLD_AT_THE_MAKERS_PRICE = frozenset({"openai", "anthropic"})
+"""Makers whose models the package prices as theirs at a cloud that it lists no price of its own of.
+It does so for more makers, but what open weights cost is up to each host."""
+
+OPEN_WEIGHTS = "gpt-oss"
+"""How the names of those begin that these makers gave away."""
+
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """The start of a price whose source names none."""
 
@@ -72,13 +79,14 @@ def flatten(providers: list[types.Provider]) -> Catalogue:
     rows: list[dict[str, object]] = []
     by_time_of_day = left_out = 0
     for provider in providers:
-        url = (provider.pricing_urls or ["https://github.com/pydantic/genai-prices"])[0]
-        for model in provider.models:
+        for maker, model in _sold_by(provider, providers):
+            is_own = maker is provider
             if _depends_on_time_of_day(model):
-                by_time_of_day += 1
+                by_time_of_day += is_own
                 continue
-            patterns, omitted = _patterns(provider, model)
-            left_out += omitted
+            patterns, omitted = _patterns(provider, model, providers)
+            left_out += omitted if is_own else 0
+            url = (maker.pricing_urls or ["https://github.com/pydantic/genai-prices"])[0]
             prices = list(_periods(model))
             rows += [
                 {
@@ -95,6 +103,23 @@ def flatten(providers: list[types.Provider]) -> Catalogue:
     return Catalogue(pa.Table.from_pylist(rows, schema=PRICES_SCHEMA), by_time_of_day, left_out)
 
 
+def _sold_by(
+    provider: types.Provider, providers: list[types.Provider]
+) -> Iterator[tuple[types.Provider, types.ModelInfo]]:
+    """Yield what a provider sells: its own list, then what it resells, each with whose price it is.
+
+    The package says whose models a cloud resells at the maker's price.
+    """
+    for model in provider.models:
+        yield provider, model
+    resold = SOLD_AT_THE_MAKERS_PRICE.intersection(provider.fallback_model_providers or ())
+    for maker in providers:
+        if maker.id in resold:
+            for model in maker.models:
+                if not model.id.startswith(OPEN_WEIGHTS):
+                    yield maker, model
+
+
 def _depends_on_time_of_day(model: types.ModelInfo) -> bool:
     return not isinstance(model.prices, types.ModelPrice) and any(
         isinstance(price.constraint, types.TimeOfDateConstraint) for price in model.prices
@@ -102,7 +127,7 @@ def _depends_on_time_of_day(model: types.ModelInfo) -> bool:
 
 
 def _patterns(
-    provider: types.Provider, model: types.ModelInfo
+    provider: types.Provider, model: types.ModelInfo, providers: list[types.Provider]
 ) -> tuple[list[tuple[str, str]], int]:
     """Return how calls may name the model, as (exact or prefix, lower-case text).
 
@@ -124,7 +149,10 @@ def _patterns(
     kept = [
         (match_kind, text)
         for match_kind, text in found
-        if provider.find_model(text if match_kind == "exact" else f"{text}~") is model
+        if provider.find_model(
+            text if match_kind == "exact" else f"{text}~", all_providers=providers
+        )
+        is model
     ]
     return kept, inexpressible + len(found) - len(kept)
 

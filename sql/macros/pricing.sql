@@ -153,6 +153,17 @@ charged as (
     {%- endfor %}
 {%- endmacro %}
 
+{#- Whether a name in lower case is one that a row of prices is for. -#}
+{% macro is_listed_as(name, prices) -%}
+    (
+        {{ name }} = {{ prices }}.pattern
+        or (
+            {{ prices }}.match_kind = 'prefix'
+            and {{ begins_with(name, prices ~ '.pattern') }}
+        )
+    )
+{%- endmacro %}
+
 {#- Whether that many input tokens fall into the tier of a row of prices. -#}
 {% macro is_tier_of(input_tokens, prices) -%}
     coalesce({{ input_tokens }}, 0) >= {{ prices }}.tier_min_input_tokens

@@ -1,6 +1,6 @@
 -- Grain: one row per call, with the prices of its instant and tier.
 -- Key: call_id.
--- Inputs: the calls, the prices of the models called, money without a call.
+-- Inputs: the calls, how their models are listed and priced, money without a call.
 -- Rule: its start picks the price of a call, its input tokens the tier of all of it.
 {{ config(schema='intermediate') }}
 
@@ -8,8 +8,8 @@ with calls as (
     select * from {{ ref('calls') }}
 ),
 
-price_providers as (
-    select * from {{ ref('price_providers') }}
+model_names as (
+    select * from {{ ref('int_model_names') }}
 ),
 
 model_prices as (
@@ -31,14 +31,6 @@ charged_apart as (
         calls = 0
         and total_tokens is null
         and cost_reported is not null
-),
-
-listed_models as (
-    select distinct
-        provider,
-        region,
-        model
-    from model_prices
 ),
 
 located as (
@@ -70,19 +62,20 @@ located as (
         ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,
         {{ json_text('calls.attributes', 'other_units') }} is not null as has_other_units,
         coalesce(calls.called_at, calls.finished_at) as priced_at,
-        price_providers.price_provider,
-        price_providers.price_region
+        model_names.price_provider,
+        model_names.price_region,
+        model_names.listed_name is not null as is_listed
     from calls
-    left join price_providers
+    left join model_names
         on
-            calls.vendor = price_providers.vendor
-            and calls.provider_name = price_providers.provider_name
+            calls.source_name = model_names.source_name
+            and calls.provider_name is not distinct from model_names.provider_name
+            and calls.model = model_names.model
 ),
 
 priced as (
     select
         located.*,
-        listed_models.model is not null as is_listed,
         charged_apart.model is not null
         and located.cost_reported is null as is_charged_apart,
         model_prices.catalogue,
@@ -91,11 +84,6 @@ priced as (
         model_prices.currency as currency_listed,
         {{ price_columns('model_prices') }}
     from located
-    left join listed_models
-        on
-            located.price_provider = listed_models.provider
-            and located.price_region = listed_models.region
-            and located.model = listed_models.model
     left join charged_apart
         on
             located.source_name = charged_apart.source_name
@@ -120,8 +108,8 @@ reasoned as (
         case
             when not is_settled then 'unsettled'
             when is_charged_apart then 'charged_apart'
-            when price_provider is null then 'provider_not_mapped'
             when model is null then 'model_unknown'
+            when price_provider is null then 'provider_not_mapped'
             when not is_listed then 'model_not_listed'
             when catalogue is null then 'model_not_listed_at_that_time'
             when not is_standard_tier then 'service_tier_not_listed'

@@ -1,15 +1,11 @@
 -- Grain: one row per model that was called, per time and tier in which its prices stay.
 -- Key: provider, region, model, valid_from, tier_min_input_tokens.
--- Inputs: the models of all calls, the price sheets of their provider and no other.
+-- Inputs: the names under which models are listed, the price sheets of their provider.
 -- Rule: own beats list beats genai; then exact beats prefix, and the longest prefix wins.
 {{ config(materialized='table', schema='intermediate') }}
 
-with calls as (
-    select * from {{ ref('calls') }}
-),
-
-price_providers as (
-    select * from {{ ref('price_providers') }}
+with model_names as (
+    select * from {{ ref('int_model_names') }}
 ),
 
 price_sheets as (
@@ -18,15 +14,12 @@ price_sheets as (
 
 models as (
     select distinct
-        price_providers.price_provider as provider,
-        price_providers.price_region as region,
-        calls.model
-    from calls
-    inner join price_providers
-        on
-            calls.vendor = price_providers.vendor
-            and calls.provider_name = price_providers.provider_name
-    where calls.model is not null
+        price_provider as provider,
+        price_region as region,
+        model,
+        listed_name
+    from model_names
+    where listed_name is not null
 ),
 
 candidates as (
@@ -38,14 +31,7 @@ candidates as (
         on
             models.provider = price_sheets.provider
             and models.region = price_sheets.region
-            and (
-                lower(models.model) = price_sheets.pattern
-                or (
-                    price_sheets.match_kind = 'prefix'
-                    and substring(lower(models.model), 1, length(price_sheets.pattern))
-                    = price_sheets.pattern
-                )
-            )
+            and {{ is_listed_as('models.listed_name', 'price_sheets') }}
 ),
 
 instants as (

@@ -8,8 +8,17 @@ with all_prices as (
     select * from {{ ref('prices') }}
 ),
 
-price_providers as (
-    select * from {{ ref('price_providers') }}
+sellers as (
+    select
+        price_provider,
+        price_region
+    from {{ ref('price_providers') }}
+    union distinct
+    select
+        price_provider,
+        price_region
+    from {{ ref('model_name_prefixes') }}
+    where price_region is not null
 ),
 
 prices as (
@@ -21,9 +30,9 @@ prices as (
         service_tier = 'standard'
         and (provider, region) in (
             select
-                price_providers.price_provider,
-                price_providers.price_region
-            from price_providers
+                sellers.price_provider,
+                sellers.price_region
+            from sellers
         )
 ),
 
