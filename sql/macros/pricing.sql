@@ -113,6 +113,22 @@ charged as (
     strftime(timezone('UTC', {{ instant }}), '%Y-%m-%dT%H:%M:%SZ')
 {%- endmacro %}
 
+{#- Minutes since midnight, of a time of day written HH:MM. -#}
+{% macro minutes_of(clock) -%}
+    cast(substring({{ clock }}, 1, 2) as integer) * 60
+    + cast(substring({{ clock }}, 4, 2) as integer)
+{%- endmacro %}
+
+{#- The minute of the UTC day in which an instant lies. -#}
+{% macro utc_minute(instant) -%}
+    {{ return(adapter.dispatch('utc_minute')(instant)) }}
+{%- endmacro %}
+
+{#- Of all calls: a division is quicker than taking the instant apart. -#}
+{% macro duckdb__utc_minute(instant) -%}
+    (epoch_us({{ instant }}) // 60000000) % 1440
+{%- endmacro %}
+
 {#- A member of a JSON object, as text; NULL where it has none. -#}
 {% macro json_text(object, member) -%}
     {{ return(adapter.dispatch('json_text')(object, member)) }}

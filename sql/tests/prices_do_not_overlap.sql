@@ -20,6 +20,8 @@ final as (
             and one.price_id < other.price_id
             and (other.valid_to is null or one.valid_from < other.valid_to)
             and (one.valid_to is null or one.valid_to > other.valid_from)
+            and one.daily_from < other.daily_to
+            and one.daily_to > other.daily_from
             and (
                 other.tier_max_input_tokens is null
                 or one.tier_min_input_tokens < other.tier_max_input_tokens

@@ -22,7 +22,8 @@ neighbours as (
                 match_kind,
                 token_kind,
                 service_tier,
-                valid_from
+                valid_from,
+                daily_from
             order by tier_min_input_tokens
         )
 ),

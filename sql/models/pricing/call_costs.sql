@@ -54,7 +54,8 @@ repriced as (
         differing.cache_read_input_tokens,
         differing.cache_creation_input_tokens,
         differing.reasoning_output_tokens,
-        differing.valid_from = model_prices.valid_from as is_other_tier,
+        differing.valid_from = model_prices.valid_from
+        and differing.from_minute = model_prices.from_minute as is_other_tier,
         {{ price_columns('model_prices') }}
     from differing
     inner join model_prices
@@ -65,7 +66,10 @@ repriced as (
             and differing.currency_reported = model_prices.currency
             and (
                 -- Another tier of that time, or the tier of its tokens at another time.
-                differing.valid_from = model_prices.valid_from
+                (
+                    differing.valid_from = model_prices.valid_from
+                    and differing.from_minute = model_prices.from_minute
+                )
                 or ({{ is_tier_of('differing.input_tokens', 'model_prices') }})
             )
 ),

@@ -1,7 +1,8 @@
 -- Grain: one row per call, with the prices of its instant and tier.
 -- Key: call_id.
 -- Inputs: the calls, how their models are listed and priced, money without a call.
--- Rule: its start picks the price of a call, its input tokens the tier of all of it.
+-- Rule: its start picks the price of a call, its end the hours, as vendors with hours
+-- meter, its input tokens the tier of all of it.
 {{ config(schema='intermediate') }}
 
 with calls as (
@@ -62,6 +63,8 @@ located as (
         ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,
         {{ json_text('calls.attributes', 'other_units') }} is not null as has_other_units,
         coalesce(calls.called_at, calls.finished_at) as priced_at,
+        {{ utc_minute('coalesce(calls.finished_at, calls.called_at)') }}
+            as metered_minute,
         model_names.price_provider,
         model_names.price_region,
         model_names.listed_name is not null as is_listed
@@ -80,6 +83,7 @@ priced as (
         and located.cost_reported is null as is_charged_apart,
         model_prices.catalogue,
         model_prices.valid_from,
+        model_prices.from_minute,
         model_prices.tier_min_input_tokens,
         model_prices.currency as currency_listed,
         {{ price_columns('model_prices') }}
@@ -97,6 +101,8 @@ priced as (
             and located.priced_at >= model_prices.valid_from
             and located.priced_at
             < coalesce(model_prices.valid_to, cast('infinity' as timestamptz))
+            and located.metered_minute >= model_prices.from_minute
+            and located.metered_minute < model_prices.to_minute
             and {{ is_tier_of('located.input_tokens', 'model_prices') }}
 ),
 
@@ -111,6 +117,7 @@ reasoned as (
             when model is null then 'model_unknown'
             when price_provider is null then 'provider_not_mapped'
             when not is_listed then 'model_not_listed'
+            when priced_at is null then 'instant_unknown'
             when catalogue is null then 'model_not_listed_at_that_time'
             when not is_standard_tier then 'service_tier_not_listed'
             when has_other_units then 'units_not_priced'

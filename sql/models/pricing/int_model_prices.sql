@@ -1,5 +1,5 @@
--- Grain: one row per model that was called, per time and tier in which its prices stay.
--- Key: provider, region, model, valid_from, tier_min_input_tokens.
+-- Grain: one row per model called, per time, hours and tier in which its prices stay.
+-- Key: provider, region, model, valid_from, from_minute, tier_min_input_tokens.
 -- Inputs: the names under which models are listed, the price sheets of their provider.
 -- Rule: own beats list beats genai; then exact beats prefix, and the longest prefix wins.
 {{ config(materialized='table', schema='intermediate') }}
@@ -59,23 +59,57 @@ periods as (
     from instants
 ),
 
+hour_starts as (
+    select
+        provider,
+        region,
+        model,
+        from_minute
+    from candidates
+    union distinct
+    select
+        provider,
+        region,
+        model,
+        to_minute as from_minute
+    from candidates
+    where to_minute < 1440
+),
+
+hours as (
+    select
+        *,
+        lead(from_minute, 1, 1440) over (
+            partition by provider, region, model order by from_minute
+        ) as to_minute
+    from hour_starts
+),
+
 ranked as (
     select
         periods.instant,
         periods.next_instant,
+        hours.from_minute as first_minute,
+        hours.to_minute as next_minute,
         candidates.*,
         rank() over (
             partition by
                 periods.provider,
                 periods.region,
                 periods.model,
-                periods.instant
+                periods.instant,
+                hours.from_minute
             order by
                 candidates.precedence,
                 candidates.match_kind,
                 length(candidates.pattern) desc
         ) as preference
     from periods
+    inner join hours
+        on
+            periods.provider = hours.provider
+            and periods.region = hours.region
+            and periods.model = hours.model
     inner join candidates
         on
             periods.provider = candidates.provider
@@ -83,6 +117,8 @@ ranked as (
             and periods.model = candidates.model
             and periods.instant >= candidates.valid_from
             and (candidates.valid_to is null or periods.instant < candidates.valid_to)
+            and hours.from_minute >= candidates.from_minute
+            and hours.from_minute < candidates.to_minute
 ),
 
 final as (
@@ -95,6 +131,8 @@ final as (
         pattern,
         instant as valid_from,
         next_instant as valid_to,
+        first_minute as from_minute,
+        next_minute as to_minute,
         tier_min_input_tokens,
         tier_max_input_tokens,
         currency,

@@ -1,5 +1,6 @@
--- Grain: one row per pattern of a catalogue, per time and tier in which nothing changes.
--- Key: catalogue, provider, region, model_pattern, match_kind, valid_from, tier.
+-- Grain: one row per pattern of a catalogue, per time, hours and tier in which nothing
+-- changes.
+-- Key: catalogue, provider, region, pattern, match_kind, valid_from, from_minute, tier.
 -- Inputs: the prices that can price a call.
 -- Rule: each token kind becomes a column.
 {{ config(materialized='table', schema='intermediate') }}
@@ -24,7 +25,9 @@ sellers as (
 prices as (
     select
         *,
-        lower(model_pattern) as pattern
+        lower(model_pattern) as pattern,
+        {{ minutes_of('daily_from') }} as from_minute,
+        {{ minutes_of('daily_to') }} as to_minute
     from all_prices
     where
         service_tier = 'standard'
@@ -67,6 +70,37 @@ periods as (
     from instants
 ),
 
+hour_starts as (
+    select
+        catalogue,
+        provider,
+        region,
+        match_kind,
+        pattern,
+        from_minute
+    from prices
+    union distinct
+    select
+        catalogue,
+        provider,
+        region,
+        match_kind,
+        pattern,
+        to_minute as from_minute
+    from prices
+    where to_minute < 1440
+),
+
+hours as (
+    select
+        *,
+        lead(from_minute, 1, 1440) over (
+            partition by catalogue, provider, region, match_kind, pattern
+            order by from_minute
+        ) as to_minute
+    from hour_starts
+),
+
 tier_starts as (
     select distinct
         periods.catalogue,
@@ -76,8 +110,17 @@ tier_starts as (
         periods.pattern,
         periods.instant,
         periods.next_instant,
+        hours.from_minute,
+        hours.to_minute,
         prices.tier_min_input_tokens
     from periods
+    inner join hours
+        on
+            periods.catalogue = hours.catalogue
+            and periods.provider = hours.provider
+            and periods.region = hours.region
+            and periods.match_kind = hours.match_kind
+            and periods.pattern = hours.pattern
     inner join prices
         on
             periods.catalogue = prices.catalogue
@@ -87,13 +130,16 @@ tier_starts as (
             and periods.pattern = prices.pattern
             and periods.instant >= prices.valid_from
             and (prices.valid_to is null or periods.instant < prices.valid_to)
+            and hours.from_minute >= prices.from_minute
+            and hours.from_minute < prices.to_minute
 ),
 
 tiers as (
     select
         *,
         lead(tier_min_input_tokens) over (
-            partition by catalogue, provider, region, match_kind, pattern, instant
+            partition by
+                catalogue, provider, region, match_kind, pattern, instant, from_minute
             order by tier_min_input_tokens
         ) as tier_max_input_tokens
     from tier_starts
@@ -109,6 +155,8 @@ final as (
         tiers.pattern,
         tiers.instant as valid_from,
         tiers.next_instant as valid_to,
+        tiers.from_minute,
+        tiers.to_minute,
         tiers.tier_min_input_tokens,
         tiers.tier_max_input_tokens,
         min(prices.currency) as currency,
@@ -128,6 +176,8 @@ final as (
             and tiers.pattern = prices.pattern
             and tiers.instant >= prices.valid_from
             and (prices.valid_to is null or tiers.instant < prices.valid_to)
+            and tiers.from_minute >= prices.from_minute
+            and tiers.from_minute < prices.to_minute
             and tiers.tier_min_input_tokens >= prices.tier_min_input_tokens
             and (
                 prices.tier_max_input_tokens is null
@@ -141,6 +191,8 @@ final as (
         tiers.pattern,
         tiers.instant,
         tiers.next_instant,
+        tiers.from_minute,
+        tiers.to_minute,
         tiers.tier_min_input_tokens,
         tiers.tier_max_input_tokens
 )

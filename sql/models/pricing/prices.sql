@@ -1,4 +1,4 @@
--- Grain: one row per price: of a token kind of a model, in a tier, for a time.
+-- Grain: one row per price: of a token kind of a model, in a tier, for a time and hours.
 -- Key: price_id.
 -- Inputs: your own prices, the sourced public list, the list that genai-prices packages.
 -- Rule: precedence 1 wins; only rows of service tier standard price calls.
@@ -34,6 +34,8 @@ unioned as (
         currency,
         valid_from,
         valid_to,
+        coalesce(daily_from, '00:00') as daily_from,
+        coalesce(daily_to, '24:00') as daily_to,
         source_url,
         checked_on
     from own_prices
@@ -59,6 +61,8 @@ unioned as (
         currency,
         cast(valid_from as timestamptz) as valid_from,
         cast(valid_to as timestamptz) as valid_to,
+        '00:00' as daily_from,
+        '24:00' as daily_to,
         source_url,
         checked_on
     from list_prices
@@ -80,6 +84,8 @@ unioned as (
         currency,
         valid_from,
         valid_to,
+        daily_from,
+        daily_to,
         source_url,
         cast(null as date) as checked_on
     from genai_prices
@@ -90,7 +96,11 @@ final as (
         catalogue || ':' || provider || ':' || region || ':' || model_pattern
         || case match_kind when 'prefix' then '*' else '' end || ':' || token_kind
         || ':' || coalesce(reasoning_mode, '') || ':' || service_tier || ':'
-        || tier_min_input_tokens || ':' || {{ utc_text('valid_from') }} as price_id,
+        || tier_min_input_tokens || ':' || {{ utc_text('valid_from') }}
+        || case
+            when daily_from = '00:00' and daily_to = '24:00' then ''
+            else ':' || daily_from || '-' || daily_to
+        end as price_id,
         catalogue,
         precedence,
         provider,
@@ -116,6 +126,8 @@ final as (
         currency,
         valid_from,
         valid_to,
+        daily_from,
+        daily_to,
         source_url,
         checked_on
     from unioned
