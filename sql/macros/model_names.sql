@@ -10,6 +10,7 @@
     a CTE prefixes. The longest that is cut wins. -#}
 {% macro without_prefix(relation) -%}
     select
+        {{ relation }}.source_name,
         {{ relation }}.price_provider,
         {{ relation }}.price_region,
         {{ relation }}.model,
@@ -22,6 +23,7 @@
             and length(prefixes.cut) > 0
             and {{ begins_with(relation ~ '.name', 'prefixes.prefix') }}
     group by
+        {{ relation }}.source_name,
         {{ relation }}.price_provider,
         {{ relation }}.price_region,
         {{ relation }}.model,
@@ -35,6 +37,7 @@
         'name', dashed_date('name'), compact_date('name'), undated('name')
     ] %}
     select
+        source_name,
         price_provider,
         price_region,
         model,

@@ -11,6 +11,7 @@ final as (
     inner join prices as other
         on
             one.catalogue = other.catalogue
+            and one.source_name is not distinct from other.source_name
             and one.provider = other.provider
             and one.region = other.region
             and lower(one.model_pattern) = lower(other.model_pattern)

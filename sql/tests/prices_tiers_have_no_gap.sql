@@ -4,6 +4,8 @@
 
 with prices as (
     select * from {{ ref('prices') }}
+    -- A tenant's rule is understood only if it has none; its last tier may end.
+    where catalogue <> 'tenant'
 ),
 
 neighbours as (

@@ -30,7 +30,8 @@ PRICED = """
         on providers.vendor = 'aiproxy' and channels.provider_name = providers.provider_name
     left join intermediate.int_model_prices as prices
         on
-            providers.price_provider = prices.provider
+            logs.source_name = prices.source_name
+            and providers.price_provider = prices.provider
             and providers.price_region = prices.region
             and logs.model = prices.model
             and logs.request_at >= prices.valid_from

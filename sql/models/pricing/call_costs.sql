@@ -60,7 +60,8 @@ repriced as (
     from differing
     inner join model_prices
         on
-            differing.price_provider = model_prices.provider
+            differing.source_name = model_prices.source_name
+            and differing.price_provider = model_prices.provider
             and differing.price_region = model_prices.region
             and differing.model = model_prices.model
             and differing.currency_reported = model_prices.currency
@@ -116,6 +117,7 @@ costed as (
             when compared.cost_reported is not null then compared.cost_kind_reported
             when compared.cost_derived is null then null
             when compared.catalogue = 'own' then 'own_price'
+            when compared.catalogue = 'tenant' then 'tenant_price'
             else 'list_estimate'
         end as cost_kind,
         compared.cost_variance,

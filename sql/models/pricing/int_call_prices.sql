@@ -82,6 +82,7 @@ priced as (
         charged_apart.model is not null
         and located.cost_reported is null as is_charged_apart,
         model_prices.catalogue,
+        model_prices.is_understood,
         model_prices.valid_from,
         model_prices.from_minute,
         model_prices.tier_min_input_tokens,
@@ -95,7 +96,8 @@ priced as (
             and located.model = charged_apart.model
     left join model_prices
         on
-            located.price_provider = model_prices.provider
+            located.source_name = model_prices.source_name
+            and located.price_provider = model_prices.provider
             and located.price_region = model_prices.region
             and located.model = model_prices.model
             and located.priced_at >= model_prices.valid_from
@@ -119,6 +121,7 @@ reasoned as (
             when not is_listed then 'model_not_listed'
             when priced_at is null then 'instant_unknown'
             when catalogue is null then 'model_not_listed_at_that_time'
+            when not is_understood then 'price_rule_not_understood'
             when not is_standard_tier then 'service_tier_not_listed'
             when has_other_units then 'units_not_priced'
             else why_not

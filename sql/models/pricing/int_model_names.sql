@@ -19,6 +19,7 @@ prefixes as (
 
 price_sheets as (
     select distinct
+        tenant,
         provider,
         region,
         match_kind,
@@ -89,6 +90,7 @@ placed as (
 
 cut_0 as (
     select distinct
+        source_name,
         price_provider,
         price_region,
         model,
@@ -129,7 +131,11 @@ found as (
     select
         spelled.*,
         row_number() over (
-            partition by spelled.price_provider, spelled.price_region, spelled.model
+            partition by
+                spelled.source_name,
+                spelled.price_provider,
+                spelled.price_region,
+                spelled.model
             order by spelled.spelling, spelled.cuts
         ) as preference
     from spelled
@@ -140,6 +146,7 @@ found as (
             where
                 price_sheets.provider = spelled.price_provider
                 and price_sheets.region = spelled.price_region
+                and price_sheets.tenant in ('', spelled.source_name)
                 and {{ is_listed_as('spelled.name', 'price_sheets') }}
         )
 ),
@@ -159,7 +166,8 @@ ranked as (
     from placed
     left join found
         on
-            placed.price_provider = found.price_provider
+            placed.source_name = found.source_name
+            and placed.price_provider = found.price_provider
             and placed.price_region = found.price_region
             and placed.model = found.model
             and found.preference = 1

@@ -1,7 +1,7 @@
 -- Grain: one row per model called, per time, hours and tier in which its prices stay.
--- Key: provider, region, model, valid_from, from_minute, tier_min_input_tokens.
+-- Key: source_name, provider, region, model, valid_from, from_minute, tier.
 -- Inputs: the names under which models are listed, the price sheets of their provider.
--- Rule: own beats list beats genai; then exact beats prefix, and the longest prefix wins.
+-- Rule: the lowest precedence wins, then exact before prefix, then the longest prefix.
 {{ config(materialized='table', schema='intermediate') }}
 
 with model_names as (
@@ -14,6 +14,7 @@ price_sheets as (
 
 models as (
     select distinct
+        source_name,
         price_provider as provider,
         price_region as region,
         model,
@@ -24,6 +25,7 @@ models as (
 
 candidates as (
     select
+        models.source_name,
         models.model,
         price_sheets.*
     from models
@@ -31,11 +33,13 @@ candidates as (
         on
             models.provider = price_sheets.provider
             and models.region = price_sheets.region
+            and price_sheets.tenant in ('', models.source_name)
             and {{ is_listed_as('models.listed_name', 'price_sheets') }}
 ),
 
 instants as (
     select
+        source_name,
         provider,
         region,
         model,
@@ -43,6 +47,7 @@ instants as (
     from candidates
     union distinct
     select
+        source_name,
         provider,
         region,
         model,
@@ -54,13 +59,15 @@ instants as (
 periods as (
     select
         *,
-        lead(instant) over (partition by provider, region, model order by instant)
-            as next_instant
+        lead(instant) over (
+            partition by source_name, provider, region, model order by instant
+        ) as next_instant
     from instants
 ),
 
 hour_starts as (
     select
+        source_name,
         provider,
         region,
         model,
@@ -68,6 +75,7 @@ hour_starts as (
     from candidates
     union distinct
     select
+        source_name,
         provider,
         region,
         model,
@@ -80,7 +88,7 @@ hours as (
     select
         *,
         lead(from_minute, 1, 1440) over (
-            partition by provider, region, model order by from_minute
+            partition by source_name, provider, region, model order by from_minute
         ) as to_minute
     from hour_starts
 ),
@@ -94,6 +102,7 @@ ranked as (
         candidates.*,
         rank() over (
             partition by
+                periods.source_name,
                 periods.provider,
                 periods.region,
                 periods.model,
@@ -107,12 +116,14 @@ ranked as (
     from periods
     inner join hours
         on
-            periods.provider = hours.provider
+            periods.source_name = hours.source_name
+            and periods.provider = hours.provider
             and periods.region = hours.region
             and periods.model = hours.model
     inner join candidates
         on
-            periods.provider = candidates.provider
+            periods.source_name = candidates.source_name
+            and periods.provider = candidates.provider
             and periods.region = candidates.region
             and periods.model = candidates.model
             and periods.instant >= candidates.valid_from
@@ -123,6 +134,7 @@ ranked as (
 
 final as (
     select
+        source_name,
         provider,
         region,
         model,
@@ -136,6 +148,7 @@ final as (
         tier_min_input_tokens,
         tier_max_input_tokens,
         currency,
+        is_understood,
         {{ price_columns() }}
     from ranked
     where preference = 1

@@ -1,12 +1,12 @@
--- Grain: one row per pattern of a catalogue, per time, hours and tier in which nothing
--- changes.
--- Key: catalogue, provider, region, pattern, match_kind, valid_from, from_minute, tier.
--- Inputs: the prices that can price a call.
--- Rule: each token kind becomes a column.
+-- Grain: one row per pattern of a catalogue, per time, hours and tier without a change.
+-- Key: catalogue, tenant, provider, region, pattern, match_kind, valid_from,
+-- from_minute, tier.
+-- Rule: each token kind becomes a column; tenant is the source whose calls alone it
+-- prices, or empty.
 {{ config(materialized='table', schema='intermediate') }}
 
 with all_prices as (
-    select * from {{ ref('prices') }}
+    select * from {{ ref('int_prices') }}
 ),
 
 sellers as (
@@ -26,6 +26,7 @@ prices as (
     select
         *,
         lower(model_pattern) as pattern,
+        coalesce(source_name, '') as tenant,
         {{ minutes_of('daily_from') }} as from_minute,
         {{ minutes_of('daily_to') }} as to_minute
     from all_prices
@@ -42,6 +43,7 @@ prices as (
 instants as (
     select
         catalogue,
+        tenant,
         provider,
         region,
         match_kind,
@@ -51,6 +53,7 @@ instants as (
     union distinct
     select
         catalogue,
+        tenant,
         provider,
         region,
         match_kind,
@@ -64,7 +67,7 @@ periods as (
     select
         *,
         lead(instant) over (
-            partition by catalogue, provider, region, match_kind, pattern
+            partition by catalogue, tenant, provider, region, match_kind, pattern
             order by instant
         ) as next_instant
     from instants
@@ -73,6 +76,7 @@ periods as (
 hour_starts as (
     select
         catalogue,
+        tenant,
         provider,
         region,
         match_kind,
@@ -82,6 +86,7 @@ hour_starts as (
     union distinct
     select
         catalogue,
+        tenant,
         provider,
         region,
         match_kind,
@@ -95,15 +100,16 @@ hours as (
     select
         *,
         lead(from_minute, 1, 1440) over (
-            partition by catalogue, provider, region, match_kind, pattern
+            partition by catalogue, tenant, provider, region, match_kind, pattern
             order by from_minute
         ) as to_minute
     from hour_starts
 ),
 
-tier_starts as (
+covered as (
     select distinct
         periods.catalogue,
+        periods.tenant,
         periods.provider,
         periods.region,
         periods.match_kind,
@@ -112,11 +118,13 @@ tier_starts as (
         periods.next_instant,
         hours.from_minute,
         hours.to_minute,
-        prices.tier_min_input_tokens
+        prices.tier_min_input_tokens,
+        prices.tier_max_input_tokens
     from periods
     inner join hours
         on
             periods.catalogue = hours.catalogue
+            and periods.tenant = hours.tenant
             and periods.provider = hours.provider
             and periods.region = hours.region
             and periods.match_kind = hours.match_kind
@@ -124,6 +132,7 @@ tier_starts as (
     inner join prices
         on
             periods.catalogue = prices.catalogue
+            and periods.tenant = prices.tenant
             and periods.provider = prices.provider
             and periods.region = prices.region
             and periods.match_kind = prices.match_kind
@@ -134,12 +143,51 @@ tier_starts as (
             and hours.from_minute < prices.to_minute
 ),
 
+-- Beyond the end of a tier another begins, or none.
+tier_starts as (
+    select
+        catalogue,
+        tenant,
+        provider,
+        region,
+        match_kind,
+        pattern,
+        instant,
+        next_instant,
+        from_minute,
+        to_minute,
+        tier_min_input_tokens
+    from covered
+    union distinct
+    select
+        catalogue,
+        tenant,
+        provider,
+        region,
+        match_kind,
+        pattern,
+        instant,
+        next_instant,
+        from_minute,
+        to_minute,
+        tier_max_input_tokens as tier_min_input_tokens
+    from covered
+    where tier_max_input_tokens is not null
+),
+
 tiers as (
     select
         *,
         lead(tier_min_input_tokens) over (
             partition by
-                catalogue, provider, region, match_kind, pattern, instant, from_minute
+                catalogue,
+                tenant,
+                provider,
+                region,
+                match_kind,
+                pattern,
+                instant,
+                from_minute
             order by tier_min_input_tokens
         ) as tier_max_input_tokens
     from tier_starts
@@ -148,6 +196,7 @@ tiers as (
 final as (
     select
         tiers.catalogue,
+        tiers.tenant,
         min(prices.precedence) as precedence,
         tiers.provider,
         tiers.region,
@@ -160,6 +209,8 @@ final as (
         tiers.tier_min_input_tokens,
         tiers.tier_max_input_tokens,
         min(prices.currency) as currency,
+        -- A price of a tenant that is not understood has no kind.
+        count(prices.token_kind) = count(*) as is_understood,
         max(
             case
                 when prices.token_kind = 'reasoning_output' then prices.reasoning_mode
@@ -170,6 +221,7 @@ final as (
     inner join prices
         on
             tiers.catalogue = prices.catalogue
+            and tiers.tenant = prices.tenant
             and tiers.provider = prices.provider
             and tiers.region = prices.region
             and tiers.match_kind = prices.match_kind
@@ -185,6 +237,7 @@ final as (
             )
     group by
         tiers.catalogue,
+        tiers.tenant,
         tiers.provider,
         tiers.region,
         tiers.match_kind,
