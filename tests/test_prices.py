@@ -109,19 +109,66 @@ def test_names_are_exact_or_prefixes() -> None:
     assert found.patterns_left_out == 2, "the regular expression, and an id that does not match"
 
 
-def test_a_price_by_the_time_of_day_is_left_out() -> None:
-    night = types.TimeOfDateConstraint(time(0, 30), time(16, 30))
-    found = flat(
-        model(
-            "m",
-            types.ClauseEquals("m"),
-            [
-                types.ConditionalPrice(prices=price(input="1")),
-                types.ConditionalPrice(night, prices=price(input="2")),
-            ],
-        )
+NIGHT = types.TimeOfDateConstraint(time(16, 30, tzinfo=UTC), time(0, 30, tzinfo=UTC))
+HOURS = ("valid_from", "daily_from", "daily_to", "unit_price")
+
+
+def test_hours_over_midnight_are_two_stretches_of_a_day() -> None:
+    prices = [
+        types.ConditionalPrice(prices=price(input="2")),
+        types.ConditionalPrice(NIGHT, prices=price(input="1")),
+    ]
+    assert pick(flat(model("m", types.ClauseEquals("m"), prices)), *HOURS) == [
+        (ALWAYS, "00:00", "00:30", 1),
+        (ALWAYS, "00:30", "16:30", 2),
+        (ALWAYS, "16:30", "24:00", 1),
+    ]
+
+
+def test_hours_are_those_of_the_newest_price() -> None:
+    june = types.StartDateConstraint(JUNE.date())
+    morning = types.TimeOfDateConstraint(time(1), time(4))
+    prices = [
+        types.ConditionalPrice(prices=price(input="1")),
+        types.ConditionalPrice(june, prices=price(input="2")),
+        types.ConditionalPrice(morning, prices=price(input="4")),
+    ]
+    assert pick(flat(model("m", types.ClauseEquals("m"), prices)), *HOURS) == [
+        (ALWAYS, "00:00", "01:00", 1),
+        (ALWAYS, "04:00", "24:00", 1),
+        (JUNE, "00:00", "01:00", 2),
+        (JUNE, "01:00", "04:00", 4),
+        (JUNE, "04:00", "24:00", 2),
+    ]
+
+
+def test_a_cloud_resells_at_the_makers_price_what_it_does_not_list_itself() -> None:
+    maker = types.Provider(
+        id="openai",
+        name="Maker",
+        api_pattern="",
+        pricing_urls=["https://maker.example"],
+        models=[
+            model("m", types.ClauseEquals("m"), price(input="1")),
+            model("n", types.ClauseEquals("n"), price(input="2")),
+            model("gpt-oss", types.ClauseEquals("gpt-oss"), price(input="3")),
+        ],
     )
-    assert (found.prices.num_rows, found.models_by_time_of_day) == (0, 1)
+    host = types.Provider(id="deepseek", name="Host", api_pattern="", models=maker.models)
+    cloud = types.Provider(
+        id="cloud",
+        name="Cloud",
+        api_pattern="",
+        fallback_model_providers=["openai", "deepseek"],
+        models=[model("n", types.ClauseEquals("n"), price(input="9"))],
+    )
+    rows = pick(
+        flatten([maker, host, cloud]), "provider", "model_pattern", "unit_price", "source_url"
+    )
+    assert [row for row in rows if row[0] == "cloud"] == [
+        ("cloud", "n", Decimal(9), "https://github.com/pydantic/genai-prices"),
+        ("cloud", "m", Decimal(1), "https://maker.example"),
+    ]
 
 
 def first_tier_input_prices(provider: types.Provider) -> dict[tuple[str, str], Decimal]:
@@ -131,6 +178,7 @@ def first_tier_input_prices(provider: types.Provider) -> dict[tuple[str, str], D
         for row in flatten([provider]).prices.to_pylist()
         if row["token_kind"] == "input"
         and row["tier_min_input_tokens"] == 0
+        and row["daily_from"] == "00:00"
         and row["valid_from"] <= JUNE
         and (row["valid_to"] is None or row["valid_to"] > JUNE)
     }
@@ -178,12 +226,13 @@ def test_one_version_is_loaded_once(warehouse: WarehouseSettings) -> None:
     assert loaded_at(warehouse) == first
 
 
+@pytest.mark.parametrize("known", ["package_version", "flattening"])
 def test_another_version_replaces_prices_and_reopens_every_day(
-    warehouse: WarehouseSettings,
+    warehouse: WarehouseSettings, known: str
 ) -> None:
     load_public_prices(warehouse)
     with connect(warehouse) as connection:
-        connection.execute("update raw_prices.genai_package set package_version = '0.0.1'")
+        connection.execute(f"update raw_prices.genai_package set {known} = '0.0.1'")
         connection.execute("delete from raw_prices.genai_prices")
         connection.execute("create schema transform_state")
         connection.execute("create table transform_state.processed_slices as select 1 as slice_id")

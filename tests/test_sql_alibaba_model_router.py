@@ -116,6 +116,16 @@ def test_matched_calls_have_the_tokens_that_only_lines_know(built: Built) -> Non
     assert found == [(len(matched), *(sum(bill[name] for bill in matched) for name in names))]
 
 
+def test_the_tenants_rules_say_what_its_lines_say(built: Built) -> None:
+    found = built.project.query(
+        "select costs.variance_reason, count(*) from call_costs as costs "
+        "where costs.cost_reported is not null and costs.catalogue = 'tenant' group by all"
+    )
+    reasons = dict(found)
+    assert set(reasons) <= {"none", "rounding", "discount"}
+    assert sum(reasons.values()) > 200
+
+
 def test_a_model_without_a_billing_rule_is_unpriced_not_free(built: Built) -> None:
     found = built.project.query(
         "select distinct cost_reported, currency, cost_kind from calls "

@@ -47,6 +47,10 @@ PRICES: list[Price] = [
     ("input-only", "input", "0.02", {}),
     ("later", "input", "1", {"valid_from": "2026-06-16"}),
     ("in-yuan", "input", "1", {"currency": "CNY"}),
+    ("hourly", "input", "2", {"daily_to": "08:00"}),
+    ("hourly", "input", "5", {"daily_from": "08:00"}),
+    ("hourly", "output", "1", {}),
+    ("by night", "input", "1", {"daily_from": "22:00"}),
     ("own-and-list", "input", "7", {"valid_from": "2026-06-10", "valid_to": "2026-06-20"}),
     ("gpt-4o-mini", "input", "9", {"valid_from": "2026-06-10"}),
 ]
@@ -101,6 +105,23 @@ CALLS: dict[str, tuple[str, int, int, dict[str, Any], str]] = {
     ),
     "embedding": ("input-only", 1000, 0, {}, "0.000020000000"),
     "no price of output": ("input-only", 1000, 1, {}, "output_not_priced"),
+    "before the hour": (
+        "hourly",
+        1000,
+        1,
+        {"ends": "2026-06-21 07:59:59.999999+00"},
+        "0.002001000000",
+    ),
+    "from the hour on": ("hourly", 1000, 1, {"ends": "2026-06-21 08:00:00+00"}, "0.005001000000"),
+    "outside the hours": ("by night", 1000, 0, {}, "model_not_listed_at_that_time"),
+    "in the hours": ("by night", 1000, 0, {"ends": "2026-06-21 23:59:59+00"}, "0.001000000000"),
+    "hours older than a price": (
+        "deepseek-v4-flash",
+        1000,
+        0,
+        {"channel": 2, "at": "2026-08-20 02:00:00+00", "ends": "2026-08-20 02:00:00+00"},
+        "model_not_listed_at_that_time",
+    ),
     "yuan": ("in-yuan", 1000, 0, {}, "0.001000000000"),
     "other provider": ("plain", 1000, 0, {"channel": 2}, "model_not_listed"),
     "unknown model": ("nobody's", 1000, 0, {}, "model_not_listed"),
@@ -132,6 +153,13 @@ PACKAGED = [
     ("openai", 1, "gpt-5.6-luna", "2026-07-30 00:00:00+00"),
     ("anthropic", 3, "claude-opus-4-6", "2026-03-12 23:59:59.999999+00"),
     ("anthropic", 3, "claude-opus-4-6-20260201", "2026-03-13 00:00:00+00"),
+    ("deepseek", 2, "deepseek-chat", "2026-06-15 00:29:59.999999+00"),
+    ("deepseek", 2, "deepseek-chat", "2026-06-15 00:30:00+00"),
+    ("deepseek", 2, "deepseek-chat", "2026-06-15 16:30:00+00"),
+    ("deepseek", 2, "deepseek-v4-flash", "2026-08-20 05:00:00+00"),
+    ("deepseek", 2, "deepseek-v4-flash", "2026-10-01 03:59:59.999999+00"),
+    ("deepseek", 2, "deepseek-v4-pro", "2026-10-01 04:00:00+00"),
+    ("deepseek", 2, "deepseek-v4-pro", "2026-10-01 06:00:00+00"),
 ]
 SIZES = [(0, 0, 0, 0), (7, 3, 0, 0), (200_000, 9, 5, 0), (200_001, 9, 5, 11), (272_001, 1, 0, 0)]
 
@@ -169,8 +197,9 @@ def log_row(
         **{"usage_reasoning_tokens": known.get("reasoning"), "service_tier": known.get("tier")},
         **{"channel": known.get("channel", 1), "code": known.get("code", 200)},
         **{"async_usage_status": 1 if "pending" in known else None},
-        # It ends when other prices hold.
-        **{"request_at": at, "created_at": "2026-06-21 00:00:00+00", "_dlt_load_id": "1"},
+        # By default it ends when other prices hold.
+        **{"request_at": at, "created_at": known.get("ends", "2026-06-21 00:00:00+00")},
+        "_dlt_load_id": "1",
         **{"used_amount": known.get("reported"), "price_input_price": known.get("reported")},
     }
 
@@ -183,7 +212,7 @@ def log_rows() -> Iterator[dict[str, Any]]:
         yield log_row(number, model, (read, 0), {"reported": Decimal(said)})
     sizes = [(*call, size) for call in PACKAGED for size in SIZES]
     for number, (_, channel, model, at, (read, written, cached, created)) in enumerate(sizes, 2000):
-        known = {"channel": channel, "at": at, "cached": cached, "created": created}
+        known = {"channel": channel, "at": at, "ends": at, "cached": cached, "created": created}
         yield log_row(number, model, (read, written), known)
 
 

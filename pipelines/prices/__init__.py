@@ -3,29 +3,35 @@
 The package is read as it is installed; nothing is fetched.
 """
 
+from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
 
 
 def load_public_prices(warehouse: WarehouseSettings) -> None:
-    """Put the packaged prices into `raw_prices`, unless this version of them is there.
+    """Put the packaged prices into `raw_prices`, unless they are there as they are now.
 
-    New prices reach every day: the marks of what the models have taken in are dropped with them.
+    They are when the same version of the package was made into rows by the same code. New prices
+    reach every day: the marks of what the models have taken in are dropped with them.
 
     Raises:
         RunError: the file cannot be opened.
     """
-    packaged = version("genai-prices")
+    flattening = sha256(Path(__file__).with_name("genai.py").read_bytes()).hexdigest()
+    present = version("genai-prices"), flattening
     with connect(warehouse) as connection:
         connection.execute("create schema if not exists raw_prices")
         connection.execute(
-            "create table if not exists raw_prices.genai_package (package_version varchar, "
-            "loaded_at timestamptz, models_by_time_of_day bigint, patterns_left_out bigint)"
+            "create table if not exists raw_prices.genai_package "
+            "(package_version varchar, flattening varchar)"
         )
-        loaded = connection.execute("select package_version from raw_prices.genai_package")
-        if loaded.fetchone() == (packaged,):
+        loaded = connection.execute(
+            "select columns('^(package_version|flattening)$') from raw_prices.genai_package"
+        )
+        if loaded.fetchone() == present:
             return
         # The package's import takes a second, which only a new version of it is worth.
         from genai_prices.data import providers  # noqa: PLC0415
@@ -36,10 +42,10 @@ def load_public_prices(warehouse: WarehouseSettings) -> None:
         connection.register("catalogue", catalogue.prices)
         connection.begin()
         connection.execute("create or replace table raw_prices.genai_prices as from catalogue")
-        connection.execute("delete from raw_prices.genai_package")
         connection.execute(
-            "insert into raw_prices.genai_package values (?, current_timestamp, ?, ?)",
-            [packaged, catalogue.models_by_time_of_day, catalogue.patterns_left_out],
+            "create or replace table raw_prices.genai_package as select ? as package_version, "
+            "? as flattening, current_timestamp as loaded_at, ? as patterns_left_out",
+            [*present, catalogue.patterns_left_out],
         )
         if connection.execute(
             "select 1 from information_schema.tables "

@@ -1,12 +1,14 @@
 """The public price list that `genai-prices` packages, flattened into rows that SQL can match.
 
-Its prices are USD; a row is what one token kind of one model costs, in one tier, for a time.
+Its prices are USD; a row is what one token kind of one model costs, in one tier, for a time and a
+stretch of each of its days.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pyarrow as pa
 from genai_prices import types
@@ -27,6 +29,8 @@ PRICES_SCHEMA = pa.schema(
         ("currency", pa.string()),
         ("valid_from", UTC_MICROS),
         ("valid_to", UTC_MICROS),
+        ("daily_from", pa.string()),
+        ("daily_to", pa.string()),
         ("source_url", pa.string()),
     ]
 )
@@ -47,8 +51,18 @@ PLACES = Decimal(1).scaleb(-12)
 """To what a price is rounded. A few of the package's carry the noise of a float, in the 17th
 place."""
 
+SOLD_AT_THE_MAKERS_PRICE = frozenset({"openai", "anthropic"})
+"""Makers whose models the package prices as theirs at a cloud that it lists no price of its own of.
+It does so for more makers, but what open weights cost is up to each host."""
+
+OPEN_WEIGHTS = "gpt-oss"
+"""How the names of those begin that these makers gave away."""
+
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """The start of a price whose source names none."""
+
+DAY = 24 * 60
+"""Minutes."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +71,23 @@ class Catalogue:
 
     Attributes:
         prices: one row per model pattern, token kind, tier and period, in `PRICES_SCHEMA`.
-        models_by_time_of_day: models left out, since their price depends on the time of day.
         patterns_left_out: ways of naming a model that are no exact name and no prefix, or that
             the package itself resolves to another model.
     """
 
     prices: pa.Table
-    models_by_time_of_day: int
     patterns_left_out: int
 
 
 def flatten(providers: list[types.Provider]) -> Catalogue:
     """Return every price of the providers that a row can say."""
     rows: list[dict[str, object]] = []
-    by_time_of_day = left_out = 0
+    left_out = 0
     for provider in providers:
-        url = (provider.pricing_urls or ["https://github.com/pydantic/genai-prices"])[0]
-        for model in provider.models:
-            if _depends_on_time_of_day(model):
-                by_time_of_day += 1
-                continue
-            patterns, omitted = _patterns(provider, model)
-            left_out += omitted
+        for maker, model in _sold_by(provider, providers):
+            patterns, omitted = _patterns(provider, model, providers)
+            left_out += omitted if maker is provider else 0
+            url = (maker.pricing_urls or ["https://github.com/pydantic/genai-prices"])[0]
             prices = list(_periods(model))
             rows += [
                 {
@@ -92,17 +101,28 @@ def flatten(providers: list[types.Provider]) -> Catalogue:
                 for match_kind, text in patterns
                 for price in prices
             ]
-    return Catalogue(pa.Table.from_pylist(rows, schema=PRICES_SCHEMA), by_time_of_day, left_out)
+    return Catalogue(pa.Table.from_pylist(rows, schema=PRICES_SCHEMA), left_out)
 
 
-def _depends_on_time_of_day(model: types.ModelInfo) -> bool:
-    return not isinstance(model.prices, types.ModelPrice) and any(
-        isinstance(price.constraint, types.TimeOfDateConstraint) for price in model.prices
-    )
+def _sold_by(
+    provider: types.Provider, providers: list[types.Provider]
+) -> Iterator[tuple[types.Provider, types.ModelInfo]]:
+    """Yield what a provider sells: its own list, then what it resells, each with whose price it is.
+
+    The package says whose models a cloud resells at the maker's price.
+    """
+    for model in provider.models:
+        yield provider, model
+    resold = SOLD_AT_THE_MAKERS_PRICE.intersection(provider.fallback_model_providers or ())
+    for maker in providers:
+        if maker.id in resold:
+            for model in maker.models:
+                if not model.id.startswith(OPEN_WEIGHTS):
+                    yield maker, model
 
 
 def _patterns(
-    provider: types.Provider, model: types.ModelInfo
+    provider: types.Provider, model: types.ModelInfo, providers: list[types.Provider]
 ) -> tuple[list[tuple[str, str]], int]:
     """Return how calls may name the model, as (exact or prefix, lower-case text).
 
@@ -124,7 +144,10 @@ def _patterns(
     kept = [
         (match_kind, text)
         for match_kind, text in found
-        if provider.find_model(text if match_kind == "exact" else f"{text}~") is model
+        if provider.find_model(
+            text if match_kind == "exact" else f"{text}~", all_providers=providers
+        )
+        is model
     ]
     return kept, inexpressible + len(found) - len(kept)
 
@@ -138,36 +161,83 @@ def _alternatives(match: types.MatchLogic) -> Iterator[types.MatchLogic]:
 
 
 def _periods(model: types.ModelInfo) -> Iterator[dict[str, object]]:
-    """Yield the model's prices, one per token kind, tier and stretch between two price changes.
+    """Yield the model's prices, one per kind, tier, time between two changes and stretch of a day.
 
-    A start date is a UTC date, and the last price of the list that has started is in force.
+    A start date is a UTC date, and the last price of the list that is in force holds. A price of
+    some hours has no date of its own, but was made for the newest of the others: of the time before
+    that, its hours are left out.
     """
     starts = [ALWAYS, *map(_midnight, sorted(_start_dates(model)))]
     ends = [*starts[1:], None]
     for start, end in zip(starts, ends, strict=True):
-        for key, value in vars(model.get_prices(start)).items():
-            if key not in KINDS or value is None:
+        for begins, ends_at in _stretches_of_day(model):
+            instant = start + timedelta(minutes=begins)
+            if start < starts[-1] and _is_of_some_hours(model, instant):
                 continue
-            token_kind, reasoning_mode, unit_size = KINDS[key]
-            for lowest, highest, price in _tiers(value):
+            for price in _prices_at(model, instant):
                 yield {
-                    "token_kind": token_kind,
-                    "reasoning_mode": reasoning_mode,
-                    "tier_min_input_tokens": lowest,
-                    "tier_max_input_tokens": highest,
-                    "unit_size": unit_size,
-                    "unit_price": price.quantize(PLACES),
+                    **price,
                     "valid_from": start,
                     "valid_to": end,
+                    "daily_from": _clock(begins),
+                    "daily_to": _clock(ends_at),
                 }
 
 
+def _prices_at(model: types.ModelInfo, instant: datetime) -> Iterator[dict[str, object]]:
+    for key, value in vars(model.get_prices(instant)).items():
+        if key not in KINDS or value is None:
+            continue
+        token_kind, reasoning_mode, unit_size = KINDS[key]
+        for lowest, highest, price in _tiers(value):
+            yield {
+                "token_kind": token_kind,
+                "reasoning_mode": reasoning_mode,
+                "tier_min_input_tokens": lowest,
+                "tier_max_input_tokens": highest,
+                "unit_size": unit_size,
+                "unit_price": price.quantize(PLACES),
+            }
+
+
+def _stretches_of_day(model: types.ModelInfo) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of a UTC day in which no price changes, in minutes since midnight."""
+    bounds = {0, DAY}
+    for price in _conditions(model):
+        if isinstance(price.constraint, types.TimeOfDateConstraint):
+            bounds |= {_minute(price.constraint.start_time), _minute(price.constraint.end_time)}
+    yield from pairwise(sorted(bounds))
+
+
+def _is_of_some_hours(model: types.ModelInfo, instant: datetime) -> bool:
+    """Return whether the price that holds at an instant is one of some hours of the day."""
+    holding = [
+        price.constraint
+        for price in _conditions(model)
+        if price.constraint is None or price.constraint.active(instant)
+    ]
+    return isinstance(holding[-1], types.TimeOfDateConstraint) if holding else False
+
+
+def _conditions(model: types.ModelInfo) -> list[types.ConditionalPrice]:
+    return [] if isinstance(model.prices, types.ModelPrice) else model.prices
+
+
+def _minute(at: time) -> int:
+    """Return the minute of the UTC day; a time that names no zone is in UTC."""
+    local = datetime.combine(ALWAYS, at, at.tzinfo or UTC)
+    utc = local.astimezone(UTC)
+    return utc.hour * 60 + utc.minute
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
 def _start_dates(model: types.ModelInfo) -> set[date]:
-    if isinstance(model.prices, types.ModelPrice):
-        return set()
     return {
         price.constraint.start_date
-        for price in model.prices
+        for price in _conditions(model)
         if isinstance(price.constraint, types.StartDateConstraint)
     }
 

@@ -117,3 +117,30 @@
 {% macro duckdb__is_currency_code(text) -%}
     regexp_full_match({{ text }}, '[A-Z]{3}')
 {%- endmacro %}
+
+{#- A text as JSON; NULL where it is none. -#}
+{% macro json_or_null(text) -%}
+    {{ return(adapter.dispatch('json_or_null')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_or_null(text) -%}
+    try_cast({{ text }} as json)
+{%- endmacro %}
+
+{#- Whether a JSON object has no other members than these. -#}
+{% macro has_only(object, members) -%}
+    {{ return(adapter.dispatch('has_only')(object, members)) }}
+{%- endmacro %}
+
+{% macro duckdb__has_only(object, members) -%}
+    list_has_all(['{{ members | join("', '") }}'], json_keys({{ object }}))
+{%- endmacro %}
+
+{#- One row for each element of an array in a JSON object; none where there is no array. -#}
+{% macro each_element(object, member) -%}
+    {{ return(adapter.dispatch('each_element')(object, member)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_element(object, member) -%}
+    unnest(from_json(json_extract({{ object }}, '$.{{ member }}'), '["JSON"]'))
+{%- endmacro %}

@@ -113,6 +113,22 @@ charged as (
     strftime(timezone('UTC', {{ instant }}), '%Y-%m-%dT%H:%M:%SZ')
 {%- endmacro %}
 
+{#- Minutes since midnight, of a time of day written HH:MM. -#}
+{% macro minutes_of(clock) -%}
+    cast(substring({{ clock }}, 1, 2) as integer) * 60
+    + cast(substring({{ clock }}, 4, 2) as integer)
+{%- endmacro %}
+
+{#- The minute of the UTC day in which an instant lies. -#}
+{% macro utc_minute(instant) -%}
+    {{ return(adapter.dispatch('utc_minute')(instant)) }}
+{%- endmacro %}
+
+{#- Of all calls: a division is quicker than taking the instant apart. -#}
+{% macro duckdb__utc_minute(instant) -%}
+    (epoch_us({{ instant }}) // 60000000) % 1440
+{%- endmacro %}
+
 {#- A member of a JSON object, as text; NULL where it has none. -#}
 {% macro json_text(object, member) -%}
     {{ return(adapter.dispatch('json_text')(object, member)) }}
@@ -151,6 +167,17 @@ charged as (
             then {{ relation }}.{{ kind }}_price_id
     end as {{ kind }}_price_id{{ "," if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+{#- Whether a name in lower case is one that a row of prices is for. -#}
+{% macro is_listed_as(name, prices) -%}
+    (
+        {{ name }} = {{ prices }}.pattern
+        or (
+            {{ prices }}.match_kind = 'prefix'
+            and {{ begins_with(name, prices ~ '.pattern') }}
+        )
+    )
 {%- endmacro %}
 
 {#- Whether that many input tokens fall into the tier of a row of prices. -#}

@@ -11,6 +11,7 @@ final as (
     inner join prices as other
         on
             one.catalogue = other.catalogue
+            and one.source_name is not distinct from other.source_name
             and one.provider = other.provider
             and one.region = other.region
             and lower(one.model_pattern) = lower(other.model_pattern)
@@ -20,6 +21,8 @@ final as (
             and one.price_id < other.price_id
             and (other.valid_to is null or one.valid_from < other.valid_to)
             and (one.valid_to is null or one.valid_to > other.valid_from)
+            and one.daily_from < other.daily_to
+            and one.daily_to > other.daily_from
             and (
                 other.tier_max_input_tokens is null
                 or one.tier_min_input_tokens < other.tier_max_input_tokens

@@ -6,12 +6,14 @@ with prices as (
 final as (
     select
         catalogue,
+        source_name,
         provider,
         region,
         model_pattern
     from prices
     group by
         catalogue,
+        source_name,
         provider,
         region,
         model_pattern

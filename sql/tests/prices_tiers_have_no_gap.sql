@@ -4,6 +4,8 @@
 
 with prices as (
     select * from {{ ref('prices') }}
+    -- A tenant's rule is understood only if it has none; its last tier may end.
+    where catalogue <> 'tenant'
 ),
 
 neighbours as (
@@ -22,7 +24,8 @@ neighbours as (
                 match_kind,
                 token_kind,
                 service_tier,
-                valid_from
+                valid_from,
+                daily_from
             order by tier_min_input_tokens
         )
 ),

@@ -30,11 +30,14 @@ PRICED = """
         on providers.vendor = 'aiproxy' and channels.provider_name = providers.provider_name
     left join intermediate.int_model_prices as prices
         on
-            providers.price_provider = prices.provider
+            logs.source_name = prices.source_name
+            and providers.price_provider = prices.provider
             and providers.price_region = prices.region
             and logs.model = prices.model
             and logs.request_at >= prices.valid_from
             and logs.request_at < coalesce(prices.valid_to, 'infinity')
+            and (epoch_us(logs.created_at) // 60000000) % 1440 >= prices.from_minute
+            and (epoch_us(logs.created_at) // 60000000) % 1440 < prices.to_minute
             and coalesce(logs.usage_input_tokens, 0) >= prices.tier_min_input_tokens
             and coalesce(logs.usage_input_tokens, 0)
             < coalesce(prices.tier_max_input_tokens, 9223372036854775807)

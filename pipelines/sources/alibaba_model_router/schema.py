@@ -179,7 +179,9 @@ _MONEY_CONSTANTS = ("source_name", "scope", "base_url", "currency")
 MODELS = _dimension_table("models", MODEL)
 CLIENTS = _dimension_table("clients", CLIENT)
 API_KEYS = _dimension_table("api_keys", API_KEY)
-BILLING_RULES = _dimension_table("billing_rules", BILLING_RULE)
+BILLING_RULES = Table(
+    "billing_rules", _dimension(BILLING_RULE), Write.SNAPSHOT, constants=_MONEY_CONSTANTS
+)
 LOGS = Table(
     "observation_logs",
     logs_contract(keep_bodies=False),

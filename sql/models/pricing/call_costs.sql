@@ -54,18 +54,23 @@ repriced as (
         differing.cache_read_input_tokens,
         differing.cache_creation_input_tokens,
         differing.reasoning_output_tokens,
-        differing.valid_from = model_prices.valid_from as is_other_tier,
+        differing.valid_from = model_prices.valid_from
+        and differing.from_minute = model_prices.from_minute as is_other_tier,
         {{ price_columns('model_prices') }}
     from differing
     inner join model_prices
         on
-            differing.price_provider = model_prices.provider
+            differing.source_name = model_prices.source_name
+            and differing.price_provider = model_prices.provider
             and differing.price_region = model_prices.region
             and differing.model = model_prices.model
             and differing.currency_reported = model_prices.currency
             and (
                 -- Another tier of that time, or the tier of its tokens at another time.
-                differing.valid_from = model_prices.valid_from
+                (
+                    differing.valid_from = model_prices.valid_from
+                    and differing.from_minute = model_prices.from_minute
+                )
                 or ({{ is_tier_of('differing.input_tokens', 'model_prices') }})
             )
 ),
@@ -112,6 +117,7 @@ costed as (
             when compared.cost_reported is not null then compared.cost_kind_reported
             when compared.cost_derived is null then null
             when compared.catalogue = 'own' then 'own_price'
+            when compared.catalogue = 'tenant' then 'tenant_price'
             else 'list_estimate'
         end as cost_kind,
         compared.cost_variance,

@@ -1,15 +1,16 @@
 -- Grain: one row per call, with the prices of its instant and tier.
 -- Key: call_id.
--- Inputs: the calls, the prices of the models called, money without a call.
--- Rule: its start picks the price of a call, its input tokens the tier of all of it.
+-- Inputs: the calls, how their models are listed and priced, money without a call.
+-- Rule: its start picks the price of a call, its end the hours, as vendors with hours
+-- meter, its input tokens the tier of all of it.
 {{ config(schema='intermediate') }}
 
 with calls as (
     select * from {{ ref('calls') }}
 ),
 
-price_providers as (
-    select * from {{ ref('price_providers') }}
+model_names as (
+    select * from {{ ref('int_model_names') }}
 ),
 
 model_prices as (
@@ -31,14 +32,6 @@ charged_apart as (
         calls = 0
         and total_tokens is null
         and cost_reported is not null
-),
-
-listed_models as (
-    select distinct
-        provider,
-        region,
-        model
-    from model_prices
 ),
 
 located as (
@@ -70,32 +63,32 @@ located as (
         ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,
         {{ json_text('calls.attributes', 'other_units') }} is not null as has_other_units,
         coalesce(calls.called_at, calls.finished_at) as priced_at,
-        price_providers.price_provider,
-        price_providers.price_region
+        {{ utc_minute('coalesce(calls.finished_at, calls.called_at)') }}
+            as metered_minute,
+        model_names.price_provider,
+        model_names.price_region,
+        model_names.listed_name is not null as is_listed
     from calls
-    left join price_providers
+    left join model_names
         on
-            calls.vendor = price_providers.vendor
-            and calls.provider_name = price_providers.provider_name
+            calls.source_name = model_names.source_name
+            and calls.provider_name is not distinct from model_names.provider_name
+            and calls.model = model_names.model
 ),
 
 priced as (
     select
         located.*,
-        listed_models.model is not null as is_listed,
         charged_apart.model is not null
         and located.cost_reported is null as is_charged_apart,
         model_prices.catalogue,
+        model_prices.is_understood,
         model_prices.valid_from,
+        model_prices.from_minute,
         model_prices.tier_min_input_tokens,
         model_prices.currency as currency_listed,
         {{ price_columns('model_prices') }}
     from located
-    left join listed_models
-        on
-            located.price_provider = listed_models.provider
-            and located.price_region = listed_models.region
-            and located.model = listed_models.model
     left join charged_apart
         on
             located.source_name = charged_apart.source_name
@@ -103,12 +96,15 @@ priced as (
             and located.model = charged_apart.model
     left join model_prices
         on
-            located.price_provider = model_prices.provider
+            located.source_name = model_prices.source_name
+            and located.price_provider = model_prices.provider
             and located.price_region = model_prices.region
             and located.model = model_prices.model
             and located.priced_at >= model_prices.valid_from
             and located.priced_at
             < coalesce(model_prices.valid_to, cast('infinity' as timestamptz))
+            and located.metered_minute >= model_prices.from_minute
+            and located.metered_minute < model_prices.to_minute
             and {{ is_tier_of('located.input_tokens', 'model_prices') }}
 ),
 
@@ -120,10 +116,12 @@ reasoned as (
         case
             when not is_settled then 'unsettled'
             when is_charged_apart then 'charged_apart'
-            when price_provider is null then 'provider_not_mapped'
             when model is null then 'model_unknown'
+            when price_provider is null then 'provider_not_mapped'
             when not is_listed then 'model_not_listed'
+            when priced_at is null then 'instant_unknown'
             when catalogue is null then 'model_not_listed_at_that_time'
+            when not is_understood then 'price_rule_not_understood'
             when not is_standard_tier then 'service_tier_not_listed'
             when has_other_units then 'units_not_priced'
             else why_not

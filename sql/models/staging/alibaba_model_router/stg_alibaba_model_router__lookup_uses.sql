@@ -1,7 +1,8 @@
--- Grain: one row per log row or billing line whose API key is known, or its model.
+-- Grain: one row per log row or billing line whose API key, model or price is known.
 -- Key: none.
--- Rule: load_id is the load that told the key's name or the model's rule.
+-- Rule: load_id is the load that told the key's name, the model's rule or its prices.
 {%- set by_key = {'base_url': 'base_url', 'api_key_id': 'api_key_id'} %}
+{%- set by_code = {'base_url': 'base_url', 'model_code': 'model_code'} %}
 {%- set by_model = {'base_url': 'base_url', 'model_id': 'model_id'} %}
 
 with api_keys as (
@@ -10,6 +11,18 @@ with api_keys as (
 
 models as (
     select * from {{ ref('stg_alibaba_model_router__models') }}
+),
+
+-- A rule that begins or ends also changes from when on another holds.
+billing_rules as (
+    select
+        source_name,
+        base_url,
+        model_code,
+        valid_from,
+        cast(null as timestamptz) as valid_to,
+        load_id
+    from {{ ref('stg_alibaba_model_router__billing_rules') }}
 ),
 
 logs as (
@@ -26,6 +39,8 @@ final as (
     {{ uses_of('api_keys', 'billing_details', by_key, 'request_time') }}
     union all
     {{ uses_of('models', 'billing_details', by_model, 'request_time') }}
+    union all
+    {{ uses_of('billing_rules', 'logs', by_code, 'request_time') }}
 )
 
 select * from final
