@@ -277,7 +277,8 @@ def backup(
     """Copy the private and the published file while nothing is being written."""
     with _told():
         warehouse = load_warehouse()
-        with writing(warehouse):
+        # Nothing may be made where there is nothing to copy.
+        with locked(warehouse):
             report.copied(console, copy_files(warehouse, folder))
 
 

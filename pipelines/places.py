@@ -1,6 +1,5 @@
 """Where the files of a warehouse lie: which paths cannot be, and which files are of no use."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
@@ -11,8 +10,8 @@ from pipelines.errors import is_held_elsewhere
 NAMES_IN_USE = {"main", "temp", "system", "memory", "published", "earlier"}
 """What a database cannot be called here: DuckDB's own names, and those that publishing gives."""
 
-SCHEMAS = {"transform_state", "publishing"}
-"""One of them, or one that begins with `raw_`, is in every file that this program wrote."""
+SIGNS = {"transform_state", "publishing", "publications", "daily_tokens"}
+"""Schemas and tables: one of them, or a schema `raw_...`, is in every file that we wrote."""
 
 
 def misplaced(path: Path, published_path: Path) -> list[str]:
@@ -70,7 +69,7 @@ def why_unusable(path: Path, *, thoroughly: bool = False) -> str | None:
         return None
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            schemas = _schemas(connection)
+            ours = is_ours(connection)
             if thoroughly:
                 _read_all(connection)
     except duckdb.ConnectionException:
@@ -79,17 +78,17 @@ def why_unusable(path: Path, *, thoroughly: bool = False) -> str | None:
         if is_held_elsewhere(error):
             return None
         return f"is damaged, or no DuckDB file ({next(iter(str(error).splitlines()), '')})"
-    return None if is_ours(schemas) else "is a DuckDB file of something else"
+    return None if ours else "is a DuckDB file of something else"
 
 
-def is_ours(schemas: Collection[str]) -> bool:
-    """Whether a file with these schemas, which hold something, is empty or one that we wrote."""
-    return not schemas or any(one in SCHEMAS or one.startswith("raw_") for one in schemas)
-
-
-def _schemas(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    found = connection.execute("select schema_name from duckdb_tables() where not internal")
-    return {name for (name,) in found.fetchall()}
+def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file holds nothing yet, or is one that this program wrote, in any version."""
+    found = connection.execute(
+        "select schema_name, table_name from duckdb_tables() "
+        "where not internal and database_name = current_database()"
+    ).fetchall()
+    names = {name for row in found for name in row}
+    return not found or any(name in SIGNS or name.startswith("raw_") for name in names)
 
 
 def _read_all(connection: duckdb.DuckDBPyConnection) -> None:

@@ -60,10 +60,9 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
     """
     with locked(warehouse):
         with connect(warehouse) as connection:
-            found = connection.execute("select distinct schema_name from duckdb_tables()")
-            schemas = {name for (name,) in found.fetchall()}
+            ours = is_ours(connection)
         warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
-        if not is_ours(schemas):
+        if not ours:
             raise RunError(
                 f"{warehouse.path} is a DuckDB file of something else; set [warehouse] path to "
                 "another one"

@@ -53,7 +53,6 @@ def modes(folder: Path) -> dict[str, str]:
 def test_what_a_night_writes_is_for_the_user_alone(project: Project) -> None:
     data = project.folder / "data"
     found = modes(data)
-    assert f"{data.stat().st_mode & 0o777:04o}" == "0700" or (data / "dbt").exists()
     assert (found["warehouse.duckdb"], found["writer.lock"]) == ("0600", "0600")
     assert found["llm_usage.duckdb"] == "0444"
     assert {found[name] for name in ("state.json", "dbt.log", "manifest.json")} == {"0600"}
@@ -108,6 +107,15 @@ def test_a_backup_waits_for_nobody_who_writes(project: Project, tmp_path: Path) 
     with writing(load_warehouse()):
         done = llm_usage("backup", str(tmp_path / "kept"))
     assert (done.exit_code, "another run is writing" in done.output) == (1, True)
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_backup_of_nothing_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".dlt").mkdir()
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    done = llm_usage("backup", str(tmp_path / "kept"))
+    assert (done.exit_code, "is not there yet" in done.output) == (1, True)
+    assert not list(tmp_path.rglob("*.duckdb"))
     assert not (tmp_path / "kept").exists()
 
 

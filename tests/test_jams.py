@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.errors import RunError
+from pipelines.places import why_unusable
 from pipelines.publish import publish
 from pipelines.repair import faults
 from pipelines.settings import load_warehouse
@@ -293,6 +294,13 @@ def test_a_published_file_that_is_none(loaded: Loaded, kind: str) -> None:
     with duckdb.connect(str(path), read_only=True) as connection:
         assert connection.execute("select count(*) from daily").fetchone() == (1000,)
     assert publish(warehouse).rows == first
+
+
+def test_a_published_file_of_an_older_version_is_ours(loaded: Loaded) -> None:
+    path = loaded.data / "older.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table daily_tokens as select 1 as calls")
+    assert why_unusable(path) is None
 
 
 def test_a_repair_without_an_answer_does_nothing(loaded: Loaded) -> None:
