@@ -30,6 +30,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "gap": ("token_tiered", {"tiers": [tier(0, 1000, 2, 8), tier(2000, 0, 2, 8)]}),
     "thinks dearer": ("token_tiered", {"tiers": [tier(0, 0, 1, 2, thinking_input_price=3)]}),
     "shows": ("token_flat", {"input_price": 1, "multimodal_input_price": 2}),
+    "draws": ("per_image", {"price_per_image": 0.2}),
     "speaks": ("per_character", {"price_per_unit": 0.8}),
     "empty": ("token_tiered", {"tiers": []}),
     "no object": ("token_tiered", [1]),
@@ -43,6 +44,7 @@ CALLS: dict[str, tuple[str, int, int, str | None, str | None, str | None]] = {
     "no tier": ("qwen-plus", 5000, 10, None, "model_not_listed_at_that_time", None),
     "may think": ("thinks", 10, 10, None, "reasoning_tokens_unknown", None),
     "embeds": ("embeds", 1_000_000, 0, "0.00022", None, "tenant_price"),
+    "draws": ("draws", 0, 0, "0.4", None, "tenant_price"),
     "other list": ("qwen-turbo", 1_000_000, 0, "0.3", None, "list_estimate"),
     **{
         f"of rule {name}": (name, 10, 0, None, "price_rule_not_understood", None)
@@ -81,6 +83,7 @@ class Tenant(SqlWarehouse):
             **{"request_time": at, "status_code": 200, "status": "success"},
             **{"prompt_tokens": tokens[0], "completion_tokens": tokens[1]},
             **{"total_tokens": sum(tokens), "_dlt_load_id": "logs"},
+            usage_image_count=2 if model == "draws" else 0,
         )
 
     def slice(self, stream: str, load: str, start: str, end: str, source: str = "router") -> None:
