@@ -140,19 +140,20 @@ def test_a_tenants_own_prices_come_before_the_list(tenant: Tenant) -> None:
 def test_a_changed_rule_reaches_the_days_from_its_start_on_and_no_other(tenant: Tenant) -> None:
     for day in (12, 14, 16, 20):
         tenant.log(day, "qwen-plus", (1_000_000, 0), f"2026-11-{day} 12:00:00+00", "router")
+    tenant.log(11, "new", (1_000_000, 0), "2026-11-11 12:00:00+00", "router")
     rule: dict[str, Any] = {"model_code": "qwen-plus", "billing_type": "token_tiered"}
     rules = {1: {**rule, "pricing_config": {"tiers": [tier(0, 0, 2, 8)]}}}
     tenant.list_rules(rules)
-    costs = [cost for _, cost, *_ in tenant.costs()]
-    assert costs == [2, 2, 2, 2]
+    assert [cost for _, cost, *_ in tenant.costs()] == [None, 2, 2, 2, 2]
     rules[1] = {**rule, "pricing_config": {"tiers": [tier(0, 0, 5, 8)]}}
     rules[2] = {
         **{**rule, "version": 2, "pricing_config": {"tiers": [tier(0, 0, 3, 8)]}},
         **{"effective_time": "2026-11-14 00:00:00+00", "expire_time": "2026-11-15 00:00:00+00"},
     }
+    rules[3] = {**rules[2], "model_code": "new"}
     tenant.run("update call_costs set model = 'not touched' where call_id = 'router:h:12'")
     tenant.list_rules(rules)
-    assert [cost for _, cost, *_ in tenant.costs()] == [2, 3, 2, 2]
+    assert [cost for _, cost, *_ in tenant.costs()] == [None, 2, 3, 2, 2]
     assert tenant.run("select model from call_costs where call_id = 'router:h:12'") == [
         ("not touched",)
     ]
