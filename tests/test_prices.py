@@ -45,6 +45,7 @@ def test_each_kind_is_a_row() -> None:
         ("seller", "m", "output", 1_000_000, Decimal("15")),
         ("seller", "m", "cache_read", 1_000_000, Decimal("0.3")),
         ("seller", "m", "cache_creation", 1_000_000, Decimal("3.75")),
+        ("seller", "m", "audio_input", 1_000_000, Decimal("9")),
     ]
 
 

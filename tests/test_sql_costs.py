@@ -47,6 +47,12 @@ PRICES: list[Price] = [
     ("input-only", "input", "0.02", {}),
     ("later", "input", "1", {"valid_from": "2026-06-16"}),
     ("in-yuan", "input", "1", {"currency": "CNY"}),
+    ("hears", "input", "1", {}),
+    ("hears", "output", "2", {}),
+    ("hears", "cache_read", "0.5", {}),
+    ("hears", "audio_input", "4", {}),
+    ("hears", "audio_output", "8", {}),
+    ("hears", "web_search", "10", {"unit_size": 1000}),
     ("hourly", "input", "2", {"daily_to": "08:00"}),
     ("hourly", "input", "5", {"daily_from": "08:00"}),
     ("hourly", "output", "1", {}),
@@ -54,7 +60,13 @@ PRICES: list[Price] = [
     ("own-and-list", "input", "7", {"valid_from": "2026-06-10", "valid_to": "2026-06-20"}),
     ("gpt-4o-mini", "input", "9", {"valid_from": "2026-06-10"}),
 ]
-LISTED: list[Price] = [("own-and-list", "input", "11", {})]
+LISTED: list[Price] = [
+    ("own-and-list", "input", "11", {}),
+    ("explicit", "input", "2", {}),
+    ("explicit", "cache_read", "0.4", {}),
+    ("explicit", "cache_read", "0.2", {"service_tier": "explicit_cache"}),
+    ("explicit", "cache_write", "2.5", {"service_tier": "explicit_cache"}),
+]
 
 # One call each: model, input, output, what else is known of it; the cost in USD or why not.
 CALLS: dict[str, tuple[str, int, int, dict[str, Any], str]] = {
@@ -105,6 +117,16 @@ CALLS: dict[str, tuple[str, int, int, dict[str, Any], str]] = {
     ),
     "embedding": ("input-only", 1000, 0, {}, "0.000020000000"),
     "no price of output": ("input-only", 1000, 1, {}, "output_not_priced"),
+    "sound": ("hears", 1000, 100, {"audio": 400, "spoken": 60}, "0.002760000000"),
+    "text alone": ("hears", 1000, 100, {"cached": 400}, "0.001000000000"),
+    "sound that may be cached": ("hears", 9, 0, {"audio": 4, "cached": 1}, "units_not_priced"),
+    "sound without a price": ("plain", 1000, 0, {"audio": 1}, "units_not_priced"),
+    "speech without a price": ("plain", 0, 100, {"spoken": 1}, "units_not_priced"),
+    "more sound than input": ("hears", 10, 0, {"audio": 11}, "tokens_contradict_each_other"),
+    "searches": ("hears", 1000, 0, {"searches": 3}, "0.031000000000"),
+    "searches without a price": ("plain", 1000, 0, {"searches": 1}, "units_not_priced"),
+    "writes to its cache": ("explicit", 1000, 0, {"created": 9, "cached": 400}, "0.001284500000"),
+    "reads a cache": ("explicit", 1000, 0, {"cached": 400}, "0.001360000000"),
     "before the hour": (
         "hourly",
         1000,
@@ -195,6 +217,9 @@ def log_row(
         **{"usage_total_tokens": sum(tokens), "usage_cached_tokens": known.get("cached")},
         **{"usage_cache_creation_tokens": known.get("created")},
         **{"usage_reasoning_tokens": known.get("reasoning"), "service_tier": known.get("tier")},
+        **{"usage_audio_input_tokens": known.get("audio")},
+        **{"usage_audio_output_tokens": known.get("spoken")},
+        **{"usage_web_search_count": known.get("searches")},
         **{"channel": known.get("channel", 1), "code": known.get("code", 200)},
         **{"async_usage_status": 1 if "pending" in known else None},
         # By default it ends when other prices hold.

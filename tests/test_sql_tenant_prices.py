@@ -30,6 +30,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "gap": ("token_tiered", {"tiers": [tier(0, 1000, 2, 8), tier(2000, 0, 2, 8)]}),
     "thinks dearer": ("token_tiered", {"tiers": [tier(0, 0, 1, 2, thinking_input_price=3)]}),
     "shows": ("token_flat", {"input_price": 1, "multimodal_input_price": 2}),
+    "draws": ("per_image", {"price_per_image": 0.2}),
     "speaks": ("per_character", {"price_per_unit": 0.8}),
     "empty": ("token_tiered", {"tiers": []}),
     "no object": ("token_tiered", [1]),
@@ -43,6 +44,7 @@ CALLS: dict[str, tuple[str, int, int, str | None, str | None, str | None]] = {
     "no tier": ("qwen-plus", 5000, 10, None, "model_not_listed_at_that_time", None),
     "may think": ("thinks", 10, 10, None, "reasoning_tokens_unknown", None),
     "embeds": ("embeds", 1_000_000, 0, "0.00022", None, "tenant_price"),
+    "draws": ("draws", 0, 0, "0.4", None, "tenant_price"),
     "other list": ("qwen-turbo", 1_000_000, 0, "0.3", None, "list_estimate"),
     **{
         f"of rule {name}": (name, 10, 0, None, "price_rule_not_understood", None)
@@ -81,6 +83,7 @@ class Tenant(SqlWarehouse):
             **{"request_time": at, "status_code": 200, "status": "success"},
             **{"prompt_tokens": tokens[0], "completion_tokens": tokens[1]},
             **{"total_tokens": sum(tokens), "_dlt_load_id": "logs"},
+            usage_image_count=2 if model == "draws" else 0,
         )
 
     def slice(self, stream: str, load: str, start: str, end: str, source: str = "router") -> None:
@@ -137,19 +140,20 @@ def test_a_tenants_own_prices_come_before_the_list(tenant: Tenant) -> None:
 def test_a_changed_rule_reaches_the_days_from_its_start_on_and_no_other(tenant: Tenant) -> None:
     for day in (12, 14, 16, 20):
         tenant.log(day, "qwen-plus", (1_000_000, 0), f"2026-11-{day} 12:00:00+00", "router")
+    tenant.log(11, "new", (1_000_000, 0), "2026-11-11 12:00:00+00", "router")
     rule: dict[str, Any] = {"model_code": "qwen-plus", "billing_type": "token_tiered"}
     rules = {1: {**rule, "pricing_config": {"tiers": [tier(0, 0, 2, 8)]}}}
     tenant.list_rules(rules)
-    costs = [cost for _, cost, *_ in tenant.costs()]
-    assert costs == [2, 2, 2, 2]
+    assert [cost for _, cost, *_ in tenant.costs()] == [None, 2, 2, 2, 2]
     rules[1] = {**rule, "pricing_config": {"tiers": [tier(0, 0, 5, 8)]}}
     rules[2] = {
         **{**rule, "version": 2, "pricing_config": {"tiers": [tier(0, 0, 3, 8)]}},
         **{"effective_time": "2026-11-14 00:00:00+00", "expire_time": "2026-11-15 00:00:00+00"},
     }
+    rules[3] = {**rules[2], "model_code": "new"}
     tenant.run("update call_costs set model = 'not touched' where call_id = 'router:h:12'")
     tenant.list_rules(rules)
-    assert [cost for _, cost, *_ in tenant.costs()] == [2, 3, 2, 2]
+    assert [cost for _, cost, *_ in tenant.costs()] == [None, 2, 3, 2, 2]
     assert tenant.run("select model from call_costs where call_id = 'router:h:12'") == [
         ("not touched",)
     ]

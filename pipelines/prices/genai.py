@@ -41,11 +41,17 @@ KINDS = {
     "cache_read_mtok": ("cache_read", None, 1_000_000),
     "cache_write_mtok": ("cache_creation", None, 1_000_000),
     "output_reasoning_mtok": ("reasoning_output", "separate", 1_000_000),
+    "input_audio_mtok": ("audio_input", None, 1_000_000),
+    "input_image_mtok": ("image_input", None, 1_000_000),
+    "input_video_mtok": ("video_input", None, 1_000_000),
+    "output_audio_mtok": ("audio_output", None, 1_000_000),
+    "output_image_mtok": ("image_output", None, 1_000_000),
+    "web_searches_kcount": ("web_search", None, 1_000),
     "requests_kcount": ("request", None, 1_000),
 }
 """Token kind, reasoning mode and unit size of those of the package's prices that a call's token
-counts can use. Its prices for audio, images, searches and longer-lived caches need counts that
-usage APIs do not give."""
+counts can use. Its prices for hours of sound, cached sound and longer-lived caches need counts
+that usage APIs do not give."""
 
 PLACES = Decimal(1).scaleb(-12)
 """To what a price is rounded. A few of the package's carry the noise of a float, in the 17th

@@ -5,22 +5,37 @@
     it costs and, in why_not, what keeps the whole from being known; then charged_cost is NULL.
 
     Cached and cache-creation tokens are billed at their own price, or as input where none is
-    listed. Reasoning tokens are billed as output; at their own price where one is listed
-    (separate); or, if there are any, all output is (replaces_output). A price per request stands
+    listed. A call that creates a cache reads that same one, which can have a price of its own
+    (explicit_cache_read). Reasoning tokens are billed as output; at their own price where one is
+    listed (separate); or, if there are any, all output is (replaces_output). Sound, images and video
+    are billed at their own price or not at all: where one differs from that of text, how many there
+    are must be known, and that none of them was cached. A price per request or per image stands
     alone or on top of prices per token. A failed call costs what its tokens cost, and no request. -#}
 {% macro charges(relation) -%}
 billed as (
     select
         *,
-        request_price is not null
+        coalesce(request_price, image_price) is not null
         and coalesce(input_price, output_price, reasoning_output_price) is null
-            as is_per_request,
-        case when cache_read_price is null then 0
+            as is_per_unit,
+        case when cache_read_price is null or {{ is_explicit_cache() }} then 0
             else coalesce(cache_read_input_tokens, 0)
         end as billed_cache_read_tokens,
+        case when {{ is_explicit_cache() }} then coalesce(cache_read_input_tokens, 0) else 0 end
+            as billed_explicit_cache_read_tokens,
         case when cache_creation_price is null then 0
             else coalesce(cache_creation_input_tokens, 0)
         end as billed_cache_creation_tokens,
+        {%- for kind in modality_kinds() %}
+        case when {{ kind }}_price is null then 0 else coalesce({{ kind }}_tokens, 0) end
+            as billed_{{ kind }}_tokens,
+        {%- endfor %}
+        case when web_search_price is null then 0 else coalesce(web_search_count, 0) end
+            as billed_web_searches,
+        case
+            when image_price is null or error_type is not null then 0
+            else coalesce(image_count, 0)
+        end as billed_images,
         -- Nothing is billed for what an unsuccessful call does not report.
         case when error_type is null then input_tokens else coalesce(input_tokens, 0) end
             as known_input_tokens,
@@ -40,13 +55,18 @@ billed as (
 counted as (
     select
         *,
-        case when is_per_request then 0 else
-            known_input_tokens - billed_cache_read_tokens - billed_cache_creation_tokens
+        case when is_per_unit then 0 else
+            known_input_tokens - billed_cache_read_tokens - billed_explicit_cache_read_tokens
+            - billed_cache_creation_tokens - billed_audio_input_tokens
+            - billed_image_input_tokens - billed_video_input_tokens
         end as billed_input_tokens,
-        case when is_per_request then 0 else
+        case when is_per_unit then 0 else
             known_output_tokens - billed_reasoning_output_tokens
+            - billed_audio_output_tokens - billed_image_output_tokens
         end as billed_output_tokens,
-        case when error_type is null then 1 else 0 end as billed_requests
+        case when error_type is null then 1 else 0 end as billed_requests,
+        coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)
+        + coalesce(video_input_tokens, 0) as media_input_tokens
     from billed
 ),
 
@@ -54,9 +74,26 @@ explained as (
     select
         *,
         case
-            when is_per_request then null
+            when
+                image_price is not null and image_count is null and error_type is null
+                or web_search_count > 0 and web_search_price is null
+                then 'units_not_priced'
+            when is_per_unit then null
             when known_input_tokens is null or known_output_tokens is null
                 then 'tokens_unknown'
+            when
+                {%- for kind in modality_kinds() %}
+                {%- set text_price = kind.split('_')[1] ~ '_price' %}
+                {{ kind }}_tokens > 0 and {{ kind }}_price is null
+                or {{ kind }}_tokens is null
+                and {{ kind }}_price <> coalesce({{ text_price }}, -1)
+                and known_{{ kind.split('_')[1] }}_tokens > 0
+                or
+                {%- endfor %}
+                media_input_tokens > 0
+                and coalesce(cache_read_input_tokens, 0)
+                + coalesce(cache_creation_input_tokens, 0) > 0
+                then 'units_not_priced'
             when billed_reasoning_output_tokens is null then 'reasoning_tokens_unknown'
             when
                 billed_input_tokens < 0
@@ -74,12 +111,10 @@ summed as (
     select
         *,
         case when why_not is null then
-            billed_input_tokens * coalesce(input_price, 0)
-            + billed_output_tokens * coalesce(output_price, 0)
-            + billed_cache_read_tokens * coalesce(cache_read_price, 0)
-            + billed_cache_creation_tokens * coalesce(cache_creation_price, 0)
-            + billed_reasoning_output_tokens * coalesce(reasoning_output_price, 0)
-            + billed_requests * coalesce(request_price, 0)
+            {%- for kind in price_kinds() %}
+            {{ billed_of(kind) }} * coalesce({{ kind }}_price, 0)
+            {{- " +" if not loop.last }}
+            {%- endfor %}
         end as charged_amount
     from explained
 ),
@@ -87,21 +122,53 @@ summed as (
 charged as (
     select
         *,
-        {%- for kind in ['input', 'output', 'cache_read', 'cache_creation',
-            'reasoning_output'] %}
-        billed_{{ kind }}_tokens * coalesce({{ kind }}_price, 0) as {{ kind }}_cost,
+        {%- for kind in price_kinds() %}
+        {{ billed_of(kind) }} * coalesce({{ kind }}_price, 0) as {{ kind }}_cost,
         {%- endfor %}
-        billed_requests * coalesce(request_price, 0) as request_cost,
         {{ as_cost('charged_amount') }} as charged_cost
     from summed
 )
 {%- endmacro %}
 
+{#- Whether a call reads from a cache that it also writes to by its own word. -#}
+{% macro is_explicit_cache() -%}
+    (explicit_cache_read_price is not null and coalesce(cache_creation_input_tokens, 0) > 0)
+{%- endmacro %}
+
 {#- What a price can be for. -#}
 {% macro price_kinds() -%}
     {{ return(
-        ['input', 'output', 'cache_read', 'cache_creation', 'reasoning_output', 'request']
+        ['input', 'output', 'cache_read', 'explicit_cache_read', 'cache_creation',
+         'reasoning_output'] + modality_kinds() + ['image', 'web_search', 'request']
     ) }}
+{%- endmacro %}
+
+{#- Of those, the parts of input and output that are no text. -#}
+{% macro modality_kinds() -%}
+    {{ return(
+        ['audio_input', 'image_input', 'video_input', 'audio_output', 'image_output']
+    ) }}
+{%- endmacro %}
+
+{#- How many of a kind a row of `charges` was billed for. -#}
+{% macro billed_of(kind) -%}
+    {{ return({
+        'image': 'billed_images',
+        'web_search': 'billed_web_searches',
+        'request': 'billed_requests',
+    }.get(kind, 'billed_' ~ kind ~ '_tokens')) }}
+{%- endmacro %}
+
+{#- What of a call `charges` needs, beside its prices. -#}
+{% macro billable_columns(relation) -%}
+    {%- for name in [
+        'error_type', 'input_tokens', 'output_tokens', 'total_tokens', 'cache_read_input_tokens',
+        'cache_creation_input_tokens', 'reasoning_output_tokens', 'audio_input_tokens',
+        'image_input_tokens', 'video_input_tokens', 'audio_output_tokens', 'image_output_tokens',
+        'image_count', 'web_search_count',
+    ] %}
+    {{ relation }}.{{ name }}{{ "," if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
 {#- An instant in UTC, as text that names it for ever. -#}
@@ -161,7 +228,7 @@ charged as (
 {#- The ids of those prices at which a row of `charges` was billed for anything. -#}
 {% macro billed_price_ids(relation) -%}
     {%- for kind in price_kinds() %}
-    {%- set count = "billed_requests" if kind == "request" else "billed_" ~ kind ~ "_tokens" %}
+    {%- set count = billed_of(kind) %}
     case
         when {{ relation }}.cost_derived is not null and {{ relation }}.{{ count }} > 0
             then {{ relation }}.{{ kind }}_price_id

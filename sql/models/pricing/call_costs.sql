@@ -47,13 +47,7 @@ repriced as (
         differing.call_id,
         differing.cost_reported,
         differing.discount,
-        differing.error_type,
-        differing.input_tokens,
-        differing.output_tokens,
-        differing.total_tokens,
-        differing.cache_read_input_tokens,
-        differing.cache_creation_input_tokens,
-        differing.reasoning_output_tokens,
+        {{ billable_columns('differing') }},
         differing.valid_from = model_prices.valid_from
         and differing.from_minute = model_prices.from_minute as is_other_tier,
         {{ price_columns('model_prices') }}

@@ -40,13 +40,7 @@ located as (
         calls.call_date,
         calls.source_name,
         calls.model,
-        calls.error_type,
-        calls.input_tokens,
-        calls.output_tokens,
-        calls.total_tokens,
-        calls.cache_read_input_tokens,
-        calls.cache_creation_input_tokens,
-        calls.reasoning_output_tokens,
+        {{ billable_columns('calls') }},
         calls.cost_reported,
         calls.currency as currency_reported,
         calls.cost_kind as cost_kind_reported,
@@ -61,7 +55,6 @@ located as (
         coalesce(
             lower({{ json_text('calls.attributes', 'service_tier') }}), 'default'
         ) in ('default', 'standard', 'auto', 'on_demand') as is_standard_tier,
-        {{ json_text('calls.attributes', 'other_units') }} is not null as has_other_units,
         coalesce(calls.called_at, calls.finished_at) as priced_at,
         {{ utc_minute('coalesce(calls.finished_at, calls.called_at)') }}
             as metered_minute,
@@ -123,7 +116,6 @@ reasoned as (
             when catalogue is null then 'model_not_listed_at_that_time'
             when not is_understood then 'price_rule_not_understood'
             when not is_standard_tier then 'service_tier_not_listed'
-            when has_other_units then 'units_not_priced'
             else why_not
         end as reason_unpriced
     from charged

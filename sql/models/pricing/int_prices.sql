@@ -85,13 +85,17 @@ unioned as (
         region,
         model_pattern,
         match_kind,
-        case token_kind
-            when 'cache_write' then 'cache_creation'
-            when 'embedding' then 'input'
+        case
+            when service_tier = 'explicit_cache' and token_kind = 'cache_read'
+                then 'explicit_cache_read'
+            when token_kind = 'cache_write' then 'cache_creation'
+            when token_kind = 'embedding' then 'input'
             else token_kind
         end as token_kind,
         reasoning_mode,
-        service_tier,
+        -- Not a tier that a call asks for: it marks what goes into the cache.
+        case service_tier when 'explicit_cache' then 'standard' else service_tier end
+            as service_tier,
         tier_min_input_tokens,
         tier_max_input_tokens,
         unit_size,

@@ -2,16 +2,6 @@
 -- Key: call_id.
 -- Inputs: the log rows, the channels as they were then, the operations of the modes.
 -- Rule: the server leaves out zeros, so absent means 0, but not in a pending job.
--- Parts of input and output that cost another price, and what is no token at all.
-{% set other_units = {
-    'audio_input_tokens': 'nullif(usage_audio_input_tokens, 0)',
-    'image_input_tokens': 'nullif(usage_image_input_tokens, 0)',
-    'video_input_tokens': 'nullif(usage_video_input_tokens, 0)',
-    'audio_output_tokens': 'nullif(usage_audio_output_tokens, 0)',
-    'image_output_tokens': 'nullif(usage_image_output_tokens, 0)',
-    'web_search_count': 'nullif(usage_web_search_count, 0)',
-} %}
-
 with raw_logs as (
     select * from {{ source('aiproxy', 'logs') }}
 ),
@@ -58,11 +48,7 @@ logs as (
             -- Nobody gave the model a price: its cost is not known, it is not 0.
             when not is_priced and (is_success or usage_total_tokens > 0) then null
             else 0
-        end as cost_reported,
-        case
-            when coalesce({{ other_units.values() | join(', ') }}) is not null
-                then {{ json_attributes(other_units) }}
-        end as other_units
+        end as cost_reported
     from classified
 ),
 
@@ -107,6 +93,19 @@ final as (
             as cache_creation_input_tokens,
         case when logs.is_settled then coalesce(logs.usage_reasoning_tokens, 0) end
             as reasoning_output_tokens,
+        case when logs.is_settled then coalesce(logs.usage_audio_input_tokens, 0) end
+            as audio_input_tokens,
+        case when logs.is_settled then coalesce(logs.usage_image_input_tokens, 0) end
+            as image_input_tokens,
+        case when logs.is_settled then coalesce(logs.usage_video_input_tokens, 0) end
+            as video_input_tokens,
+        case when logs.is_settled then coalesce(logs.usage_audio_output_tokens, 0) end
+            as audio_output_tokens,
+        case when logs.is_settled then coalesce(logs.usage_image_output_tokens, 0) end
+            as image_output_tokens,
+        null as image_count,
+        case when logs.is_settled then coalesce(logs.usage_web_search_count, 0) end
+            as web_search_count,
         1 + cast(coalesce(logs.retry_times, 0) as decimal(19, 0)) as request_count,
         {{ milliseconds_between('logs.request_at', 'logs.created_at') }} as latency_ms,
         nullif(logs.ttfb_milliseconds, 0) as time_to_first_chunk_ms,
@@ -125,7 +124,6 @@ final as (
             'channel': 'logs.channel',
             'channel_name': 'channels.channel_name',
             'service_tier': 'coalesce(logs.usage_context_service_tier, logs.service_tier)',
-            'other_units': 'cast(logs.other_units as json)',
             'async_usage_status': 'logs.async_usage_status',
             'user': 'logs.user_id',
             'metadata': 'cast(logs.metadata as json)',

@@ -13,13 +13,19 @@ models as (
     select * from {{ ref('stg_alibaba_model_router__models') }}
 ),
 
--- A rule that begins or ends also changes from when on another holds.
+-- A rule that begins or ends also changes from when on another holds; and from the first
+-- rule of a model on, all of its calls are of a model that has a price at some time.
 billing_rules as (
     select
         source_name,
         base_url,
         model_code,
-        valid_from,
+        case
+            when
+                load_id
+                > min(load_id) over (partition by source_name, base_url, model_code)
+                then valid_from
+        end as valid_from,
         cast(null as timestamptz) as valid_to,
         load_id
     from {{ ref('stg_alibaba_model_router__billing_rules') }}

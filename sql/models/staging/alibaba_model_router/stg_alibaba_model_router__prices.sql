@@ -88,6 +88,10 @@ holding as (
                         {{ json_text('config', 'input_price') }}
                     ) = {{ json_text('config', 'input_price') }}
                 )
+                or (
+                    billing_type = 'per_image'
+                    and {{ has_only('config', ['price_per_image']) }}
+                )
             ),
             false
         ) as has_known_shape
@@ -110,7 +114,7 @@ elements as (
     from holding
     where
         has_known_shape
-        and billing_type = 'token_flat'
+        and billing_type <> 'token_tiered'
 ),
 
 tiers as (
@@ -130,7 +134,9 @@ tiers as (
         {{ cast_or_null(json_text('tier', 'thinking_output_price'), 'decimal(28, 12)') }}
             as thinking_output_price,
         {{ cast_or_null(json_text('tier', 'cached_input_price'), 'decimal(28, 12)') }}
-            as cached_input_price
+            as cached_input_price,
+        {{ cast_or_null(json_text('tier', 'price_per_image'), 'decimal(28, 12)') }}
+            as price_per_image
     from elements
 ),
 
@@ -138,11 +144,16 @@ judged as (
     select
         *,
         coalesce(
-            (billing_type = 'token_flat' or {{ has_only('tier', tier_members) }})
-            and input_price is not null
-            and (billing_type = 'token_flat' or output_price is not null)
+            case billing_type
+                when 'per_image' then price_per_image is not null
+                when 'token_flat' then input_price is not null
+                else
+                    {{ has_only('tier', tier_members) }}
+                    and input_price is not null
+                    and output_price is not null
+            end
             -- There is no kind of token for input of a call that thinks.
-            and coalesce(thinking_input_price, input_price) = input_price
+            and coalesce(thinking_input_price, input_price, 0) = coalesce(input_price, 0)
             and tier_min_input_tokens = lag(tier_max_input_tokens, 1, 0) over (
                 partition by source_name, model_code, instant
                 order by tier_min_input_tokens
@@ -181,6 +192,10 @@ kinds as (
     select
         'reasoning_output' as token_kind,
         'replaces_output' as reasoning_mode
+    union all
+    select
+        'image' as token_kind,
+        null as reasoning_mode
 ),
 
 unpivoted as (
@@ -193,6 +208,7 @@ unpivoted as (
             when 'output' then understood.output_price
             when 'cache_read' then understood.cached_input_price
             when 'reasoning_output' then understood.thinking_output_price
+            when 'image' then understood.price_per_image
         end as unit_price
     from understood
     cross join kinds
@@ -206,7 +222,7 @@ priced as (
         reasoning_mode,
         tier_min_input_tokens,
         tier_max_input_tokens,
-        1000000 as unit_size,
+        case token_kind when 'image' then 1 else 1000000 end as unit_size,
         unit_price,
         currency,
         instant,
