@@ -61,12 +61,12 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
     with locked(warehouse):
         with connect(warehouse) as connection:
             ours = is_ours(connection)
-        warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
         if not ours:
             raise RunError(
                 f"{warehouse.path} is a DuckDB file of something else; set [warehouse] path to "
                 "another one"
             )
+        warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
         yield
 
 

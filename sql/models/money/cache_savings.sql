@@ -27,7 +27,11 @@ touched_days as (
 ),
 
 listed as (
-    select * from call_costs
+    select
+        *,
+        -- A call that writes to a cache by its own word may read it at another price.
+        coalesce(explicit_cache_read_price_id, cache_read_price_id) as read_price_id
+    from call_costs
     where
         currency = currency_derived
         {% if is_incremental() %}
@@ -42,7 +46,7 @@ counted as (
         call_costs.model,
         call_costs.currency,
         call_costs.input_price_id,
-        call_costs.cache_read_price_id,
+        call_costs.read_price_id,
         call_costs.cache_creation_price_id,
         cast(
             sum(
@@ -67,7 +71,7 @@ counted as (
         call_costs.model,
         call_costs.currency,
         call_costs.input_price_id,
-        call_costs.cache_read_price_id,
+        call_costs.read_price_id,
         call_costs.cache_creation_price_id
 ),
 
@@ -101,8 +105,7 @@ final as (
         ) as creation_surcharge
     from counted
     left join prices as input_prices on counted.input_price_id = input_prices.price_id
-    left join prices as read_prices
-        on counted.cache_read_price_id = read_prices.price_id
+    left join prices as read_prices on counted.read_price_id = read_prices.price_id
     left join prices as creation_prices
         on counted.cache_creation_price_id = creation_prices.price_id
     group by
