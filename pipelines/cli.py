@@ -2,11 +2,12 @@
 
 Exit codes, for a scheduler: 0 all is well; 1 some source, test or the publishing failed, and what
 could be loaded was, or `status` found a source stale; 2 the settings or the command line are wrong,
-and nothing was started.
+and nothing was started; 130 or 143 it was ended by Ctrl-C or SIGTERM, and nothing is half-written.
 """
 
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,7 +51,8 @@ errors = Console(stderr=True, soft_wrap=True)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""As a shell tells what ended by one of these signals."""
 
 SourceOption = Annotated[
     list[str] | None, typer.Option("--source", help="Only this source; may be given again.")
@@ -74,9 +76,18 @@ def main(
 state = {"verbose": False}
 
 
+class _TerminatedError(KeyboardInterrupt):
+    """Whoever started the program wants it to end, and it takes the way of Ctrl-C."""
+
+
+def _terminate(*_: object) -> None:
+    raise _TerminatedError
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn what goes wrong into one line on standard error and an exit code."""
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     except UsageError as error:
@@ -88,11 +99,8 @@ def _told() -> Iterator[None]:
     except RunError as error:
         say(errors, str(error))
         _fail(error, EXIT_FAILED)
-    except KeyboardInterrupt:
-        say(errors, "interrupted; nothing is half-written: run it again to go on")
-        sys.stderr.flush()
-        # Threads that wait for a vendor would keep a plain exit waiting with them.
-        os._exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt as error:
+        _end_at_once(error)
     except (typer.Exit, typer.Abort):
         raise
     except BrokenPipeError:
@@ -101,6 +109,18 @@ def _told() -> Iterator[None]:
     except Exception as error:
         say(errors, f"{in_a_line(error)}; {next_step(error)}")
         _fail(error, EXIT_FAILED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_at_once(error: KeyboardInterrupt) -> None:
+    ended = "terminated" if isinstance(error, _TerminatedError) else "interrupted"
+    far = "".join(f" after {note}" for note in getattr(error, "__notes__", ()))
+    say(errors, f"{ended}{far}; nothing is half-written: run it again to go on")
+    sys.stderr.flush()
+    by = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+    # Threads that wait for a vendor would keep a plain exit waiting with them.
+    os._exit(EXIT_INTERRUPTED[by])
 
 
 def _fail(error: Exception, code: int) -> None:
@@ -323,4 +343,9 @@ def _run(
 ) -> Night:
     with watching(errors) as watcher:
         present = now or pendulum.now("UTC")
-        return run_night(sources, warehouse, watcher, present, period, audited)
+        try:
+            return run_night(sources, warehouse, watcher, present, period, audited)
+        except KeyboardInterrupt as interrupt:
+            if so_far := watcher.so_far():
+                interrupt.add_note(so_far)
+            raise

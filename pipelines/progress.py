@@ -2,8 +2,10 @@
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import (
@@ -28,11 +30,33 @@ PAGES_PER_SLICE = 1000
 """A slice counts as this many units of its bar, so that its pages move the bar before it ends."""
 
 
+@dataclass
+class Count:
+    """How far the load of a source has come: windows planned and in the warehouse, and rows."""
+
+    planned: int = 0
+    loaded: int = 0
+    rows: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.loaded:,} of {self.planned:,} windows ({self.rows:,} rows)"
+
+
 class LogWatcher:
     """Writes a line per slice to the log `llm_usage`."""
 
+    def __init__(self) -> None:
+        self._counts: dict[str, Count] = defaultdict(Count)
+        self._lock = threading.Lock()
+
+    def so_far(self) -> str:
+        """Return how much of each source is in the warehouse; nothing where none was planned."""
+        with self._lock:
+            return ", ".join(f"{source} {count}" for source, count in sorted(self._counts.items()))
+
     def planned(self, source: str, steps: int) -> None:
         """Say how much there is to do."""
+        self._plan(source, steps)
         log.info("%s: %d windows to read", source, steps)
 
     def reading(self, source: str, step: Step) -> PageProgress:
@@ -47,6 +71,7 @@ class LogWatcher:
 
     def loaded(self, source: str, step: Step, rows: int) -> None:
         """Say that a slice is in the warehouse."""
+        self._count(source, rows)
         scope = f" {step.scope}" if step.scope else ""
         where = f"{step.stream.name}{harmless(scope)}"
         log.info("%s: %s %s: %d rows", source, where, step.window, rows)
@@ -55,18 +80,28 @@ class LogWatcher:
         """Say why a source stopped."""
         log.error("%s", harmless(error if error.startswith(source) else f"{source}: {error}"))
 
+    def _plan(self, source: str, steps: int) -> None:
+        with self._lock:
+            self._counts[source].planned += steps
+
+    def _count(self, source: str, rows: int) -> None:
+        with self._lock:
+            self._counts[source].loaded += 1
+            self._counts[source].rows += rows
+
 
 class BarWatcher(LogWatcher):
     """Draws a bar per source; errors go to the log as they do without a terminal."""
 
     def __init__(self, progress: Progress) -> None:
+        super().__init__()
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._shares: dict[tuple[str, str], float] = {}
-        self._lock = threading.Lock()
 
     def planned(self, source: str, steps: int) -> None:
         """Start the source's bar, or make it longer."""
+        self._plan(source, steps)
         with self._lock:
             if source not in self._tasks:
                 self._tasks[source] = self._progress.add_task(source, total=0, step="")
@@ -86,6 +121,7 @@ class BarWatcher(LogWatcher):
 
     def loaded(self, source: str, step: Step, rows: int) -> None:
         """Count a slice off."""
+        self._count(source, rows)
         day = step.window.start.to_date_string()
         self._move(source, step, 1, f"{step.stream.name} {day}: {rows} rows")
 

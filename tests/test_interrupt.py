@@ -42,9 +42,16 @@ def started(script: str) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize(("script", "code"), [(NIGHT, 130), (PLAIN, -signal.SIGINT)])
-def test_ctrl_c_ends_it_within_two_seconds(
-    slow: tuple[Any, Project], script: str, code: int
+@pytest.mark.parametrize(
+    ("script", "how", "code", "told"),
+    [
+        (NIGHT, signal.SIGINT, 130, "interrupted"),
+        (NIGHT, signal.SIGTERM, 143, "terminated"),
+        (PLAIN, signal.SIGINT, -signal.SIGINT, ""),
+    ],
+)
+def test_a_signal_ends_it_within_two_seconds(
+    slow: tuple[Any, Project], script: str, how: signal.Signals, code: int, told: str
 ) -> None:
     proxy, project = slow
     child = started(script)
@@ -52,11 +59,12 @@ def test_ctrl_c_ends_it_within_two_seconds(
     while not proxy.world.requests and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    os.kill(child.pid, signal.SIGINT)
+    os.kill(child.pid, how)
     began = time.monotonic()
     _, said = child.communicate(timeout=30)
     assert time.monotonic() - began < 2
-    assert child.returncode in (code, 1), said
+    assert child.returncode in (code, 1) if script == PLAIN else child.returncode == code, said
+    assert told in said
     proxy.world.latency = 0.0
     assert project.load().error is None
     assert project.one("select count(*) from raw_aiproxy.logs") > 0

@@ -25,5 +25,8 @@ def test_a_bar_reaches_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             assert isinstance(watcher, BarWatcher)
             (outcome,) = load_sources([source], Run("run", NOW, warehouse), watcher)
     assert outcome.error is None
+    tallies = outcome.streams.values()
+    windows, rows = sum(one.windows for one in tallies), sum(one.rows for one in tallies)
+    assert watcher.so_far() == f"aiproxy {windows} of {windows} windows ({rows:,} rows)"
     assert "aiproxy" in said.getvalue()
     assert "100%" in said.getvalue()

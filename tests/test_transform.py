@@ -47,7 +47,8 @@ def test_dbt_ends_with_the_command_that_started_it(
 ) -> None:
     child = _child_of(command)
     command.send_signal(how)
-    command.wait(PATIENCE)
+    code = command.wait(PATIENCE)
+    assert how != signal.SIGTERM or code == 143
     deadline = time.monotonic() + PATIENCE
     while Path(f"/proc/{child}").exists():
         assert time.monotonic() < deadline, "dbt went on alone"
