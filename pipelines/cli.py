@@ -27,6 +27,7 @@ from pipelines.checks import checked_settings
 from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
 from pipelines.errors import RunError, UsageError, in_a_line, next_step
+from pipelines.night_log import write_down
 from pipelines.nightly import Night, run_night
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
@@ -37,6 +38,7 @@ from pipelines.settings import WarehouseSettings, load_warehouse, refuse_demo
 from pipelines.streams import Connector
 from pipelines.telling import say
 from pipelines.values import parse_instant
+from pipelines.verdict import judge
 from pipelines.warehouse import connect, locked, writing
 
 app = typer.Typer(
@@ -328,10 +330,15 @@ def _night(
     period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> None:
+    began = pendulum.now("UTC")
     night = _run(warehouse, sources, now, period, audited)
-    report.night(console, warehouse, night)
-    if not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse)):
-        raise typer.Exit(EXIT_FAILED)
+    verdict = judge(warehouse, night)
+    report.night(console, warehouse, night, verdict)
+    failed = not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse))
+    code = EXIT_FAILED if failed else 0
+    write_down(warehouse, night, verdict, began, pendulum.now("UTC"), code)
+    if failed:
+        raise typer.Exit(code)
 
 
 def _run(

@@ -12,16 +12,18 @@ import duckdb
 from rich.console import Console
 
 from pipelines.demo import LATE, LIAR
-from pipelines.errors import REPAIR, RunError, UsageError, in_a_line
+from pipelines.errors import UsageError
 from pipelines.history import go_back
 from pipelines.holding import Held
 from pipelines.nightly import Night
 from pipelines.publish import Published
+from pipelines.published import open_published
 from pipelines.repair import Fault
 from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
 from pipelines.telling import counted, say, say_rows, shown
 from pipelines.transform import Outcome
+from pipelines.verdict import COMPLETE, NOT_PUBLISHED, Verdict
 
 FAILED = ("failed", "red")
 WARNING = ("warning", "yellow")
@@ -118,12 +120,6 @@ STILL_DIFFERING = """
     where verdict = 'still_differs'
 """
 
-LATEST = """
-    select min(last_complete_date), any_value(sources_behind)
-    from publications
-    where recorded_at = (select max(recorded_at) from publications)
-"""
-
 REJECTED = """
     select count(*), count(distinct (row_kind, row_id))
     from rejected_values
@@ -132,8 +128,8 @@ REJECTED = """
 SEE_REJECTED = "select * from rejected_values"
 
 
-def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
-    """Say what a night brought, what failed, and where the results are."""
+def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: Verdict) -> None:
+    """Say what a night brought, what failed, where the results are, and what it comes to."""
     _loads(console, done.loads)
     for load in done.loads:
         for warning, steps in load.warnings.items():
@@ -153,7 +149,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
     for load in done.loads:
         if load.error:
             say(console, FAILED, f" {load.source}: {load.error}")
-    _verdict(console, warehouse, done)
+    _verdict(console, verdict)
 
 
 def earlier_night(console: Console, now: datetime, done: Night) -> None:
@@ -167,40 +163,19 @@ def earlier_night(console: Console, now: datetime, done: Night) -> None:
     )
 
 
-def _verdict(console: Console, warehouse: WarehouseSettings, done: Night) -> None:
+def _verdict(console: Console, verdict: Verdict) -> None:
     """Say in the last line whether the night is complete, through which day, and what is not."""
-    found: list[str] = []
-    if failed := [load.source for load in done.loads if load.error]:
-        found.append(f"failed: {', '.join(failed)}")
-    if done.models and done.models.problems:
-        found.append(f"{counted(len(done.models.problems), 'finding')} of models and tests")
-    if done.stopped:
-        found.append(done.stopped)
-    if done.models and done.models.held:
-        found.append(f"held: {', '.join(sorted({one.source for one in done.models.held}))}")
-    if not done.published:
-        stays = "the file of before stays" if warehouse.published_path.exists() else "no file yet"
-        say(console, ("NOT PUBLISHED", "red"), f": {'; '.join([*found, stays])}")
+    if verdict.word == NOT_PUBLISHED:
+        say(console, (verdict.word, "red"), f": {'; '.join(verdict.findings)}")
         return
-    with _published(warehouse) as connection:
-        last_day, behind = connection.execute(LATEST).fetchall()[0]
-        rejected_values, _ = connection.execute(REJECTED).fetchall()[0]
-        ((unpriced,),) = connection.execute("select sum(calls) from unpriced_usage").fetchall()
-        differing = len(connection.execute(DIFFERING).fetchall())
-    if behind:
-        found.append(f"behind: {behind}")
-    is_complete = bool(last_day) and not found
     # Green would belie the red lines above.
-    colour = "red" if not is_complete else "yellow" if differing else "green"
-    if differing:
-        found.append(f"{counted(differing, 'total')} of the vendors not met")
-    if rejected_values:
-        found.append(f"{counted(rejected_values, 'value')} rejected")
-    if unpriced:
-        found.append(f"{counted(int(unpriced), 'call')} unpriced")
-    through = f"through {last_day}" if last_day else "no day is complete yet"
-    word = "COMPLETE" if is_complete else "NOT COMPLETE"
-    say(console, (word, colour), f": {'; '.join([through, *found])}")
+    good = "yellow" if verdict.differing else "green"
+    through = f"through {verdict.through}" if verdict.through else "no day is complete yet"
+    say(
+        console,
+        (verdict.word, good if verdict.word == COMPLETE else "red"),
+        f": {'; '.join([through, *verdict.findings])}",
+    )
 
 
 def models(console: Console, outcome: Outcome) -> None:
@@ -260,7 +235,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
 
     A difference is a fact to show: it keeps nothing from being published.
     """
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         agreeing, differing, one_sided = connection.execute(
             "select count(*) filter (verdict = 'agrees'), count(*) filter (verdict = 'differs'), "
             "count(*) filter (reason = 'not loaded on both sides' and usage_date < "
@@ -289,8 +264,9 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             f"{_plain(theirs)} ({_plain(difference, '+')}; {pair}; {why})",
         )
     if one_sided:
-        console.print(
-            f"  {one_sided:,} more could not be compared: they are not loaded on both sides"
+        say(
+            console,
+            f"  {one_sided:,} more could not be compared: they are not loaded on both sides",
         )
     if differing > len(lines):
         say(console, "  and more: select * from reconciliation where verdict = 'differs'")
@@ -298,7 +274,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
 
 def audit(console: Console, warehouse: WarehouseSettings) -> None:
     """Say what came of holding the open period against the vendors' totals; nothing without one."""
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         days, sources, healed, differing, requests = connection.execute(AUDITED).fetchall()[0]
         gains = connection.execute(HEALED).fetchall()
     if not sources:
@@ -327,7 +303,7 @@ def still_differing(warehouse: WarehouseSettings) -> int:
     Raises:
         RunError: nothing was published yet.
     """
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         # A file that an older version of this program wrote has no such table.
         if ("audits",) not in connection.execute("show tables").fetchall():
             return 0
@@ -337,7 +313,7 @@ def still_differing(warehouse: WarehouseSettings) -> int:
 
 def rejected(console: Console, warehouse: WarehouseSettings) -> None:
     """Say how many numbers could not be summed and are NULL; nothing where there is none."""
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         values, rows = connection.execute(REJECTED).fetchall()[0]
     if values:
         of_what = f"{counted(values, 'value')} of {counted(rows, 'row')}"
@@ -354,7 +330,7 @@ def status(console: Console, warehouse: WarehouseSettings) -> bool:
         RunError: nothing was published yet.
     """
     limit = warehouse.stale_after.total_seconds()
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         found = connection.sql(FRESHNESS)
         say_rows(console, found.columns, found.fetchall())
         # A file that an older version of this program wrote has no such table.
@@ -409,7 +385,7 @@ def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None)
         RunError: nothing was published yet.
         UsageError: the SQL cannot be run, or what was published then is not known.
     """
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         try:
             if as_of:
                 go_back(connection, as_of, sql)
@@ -419,20 +395,6 @@ def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None)
                 found.show(max_rows=10_000, max_width=width)
         except duckdb.Error as error:
             raise UsageError(str(error)) from None
-
-
-def _published(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
-    path = warehouse.published_path
-    if not path.exists():
-        raise RunError(
-            f"{path} is not there yet; run `llm-usage nightly` (or `llm-usage demo`) first"
-        )
-    try:
-        connection = duckdb.connect(str(path), read_only=True)
-    except duckdb.Error as error:
-        raise RunError(f"{path} cannot be opened: {in_a_line(error)}; {REPAIR}") from None
-    connection.execute(f"set TimeZone = '{warehouse.reporting_timezone}'")
-    return connection
 
 
 def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
@@ -450,7 +412,7 @@ def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
 
 
 def _last_week(console: Console, warehouse: WarehouseSettings) -> None:
-    with _published(warehouse) as connection:
+    with open_published(warehouse) as connection:
         found = connection.sql(LAST_WEEK)
         say(
             console,

@@ -1,13 +1,16 @@
 """The command line, as a person and a scheduler meet it: exit codes, one-line errors, a night."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.settings import WarehouseSettings
 from pipelines.simulator import Fault, Personality, Simulator, World
@@ -129,6 +132,31 @@ def test_a_source_that_fails_is_named_and_the_old_rows_stay(night: Night) -> Non
     assert "Traceback" not in done.stdout + done.stderr
     with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) > 0 from calls").fetchone() == (True,)
+
+
+def test_machines_are_told_of_each_night(night: Night) -> None:
+    _, shell, _ = night
+    lines = (shell.folder / "data/nights.jsonl").read_text().splitlines()
+    good, *_, bad = (json.loads(line) for line in lines)
+    assert (good["verdict"], good["exit_code"], good["faults"]) == ("COMPLETE", 0, [])
+    assert good["sources"]["aiproxy"]["rows"] > 0
+    assert good["began_at"] < good["ended_at"] < bad["began_at"]
+    assert (bad["verdict"], bad["exit_code"]) == ("NOT COMPLETE", 1)
+    assert bad["faults"] == ["failed: aiproxy"]
+    assert "HTTP 500" in bad["sources"]["aiproxy"]["error"]
+    metrics = {
+        (one.name, one.labels.get("source")): one.value
+        for family in text_string_to_metric_families(
+            (shell.folder / "data/metrics.prom").read_text()
+        )
+        for one in family.samples
+    }
+    assert metrics["llm_usage_night_exit_code", None] == 1
+    assert metrics["llm_usage_source_failed", "aiproxy"] == 1
+    began = datetime.fromisoformat(bad["began_at"]).timestamp()
+    assert metrics["llm_usage_night_began_timestamp_seconds", None] == pytest.approx(began)
+    loaded_to = metrics["llm_usage_source_loaded_to_timestamp_seconds", "aiproxy"]
+    assert 0 < began - loaded_to < 3 * 3600
 
 
 def test_a_failing_test_keeps_the_published_file(night: Night) -> None:

@@ -15,6 +15,7 @@ from pipelines.runner import SourceOutcome, StreamTally
 from pipelines.settings import WarehouseSettings
 from pipelines.telling import say, say_rows
 from pipelines.transform import Outcome
+from pipelines.verdict import judge
 
 NAMES = ["[/]", "[red]m", "[/red]", "[bold", "a\\[/]", "]", ":smile:", "[link=x]y[/link]"]
 
@@ -56,7 +57,8 @@ def test_a_whole_night_of_such_names(tmp_path: Path, name: str) -> None:
     load.warn(f"{name} warns")
     models = Outcome(1, 1, (f"problem {name}",), (f"finding {name}",), 1.0)
     console = printed()
-    report.night(console, warehouse, Night([load], [f"night {name}"], models))
+    night = Night([load], [f"night {name}"], models)
+    report.night(console, warehouse, night, judge(warehouse, night))
     for said in (f"{name} failed", f"{name} warns", f"problem {name}", f"finding {name}"):
         assert said in text(console)
     assert text(console).splitlines()[-1].startswith("NOT PUBLISHED: failed: ")

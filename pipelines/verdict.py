@@ -1,0 +1,85 @@
+"""What a night comes to, in a word and a few figures: for its last line and for machines."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from pipelines.nightly import Night
+from pipelines.published import open_published
+from pipelines.settings import WarehouseSettings
+from pipelines.telling import counted
+
+COMPLETE, NOT_COMPLETE, NOT_PUBLISHED = "COMPLETE", "NOT COMPLETE", "NOT PUBLISHED"
+
+PUBLISHED = """
+    select
+        (
+            select (min(last_complete_date), any_value(sources_behind)) from publications
+            where recorded_at = (select max(recorded_at) from publications)
+        ),
+        (select count(*) from reconciliation where verdict = 'differs'),
+        (select count(*) from rejected_values),
+        (select coalesce(sum(calls), 0)::bigint from unpriced_usage)
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a night is complete, and what is to be known of it.
+
+    Attributes:
+        word: COMPLETE, NOT COMPLETE or NOT PUBLISHED.
+        through: the last day that is complete of every source; None where none is.
+        faults: what keeps the night from being complete.
+        differing: how many totals of the vendors the published rows do not meet.
+        rejected: how many published values could not be summed.
+        unpriced: how many published calls have no cost.
+    """
+
+    word: str
+    through: date | None
+    faults: tuple[str, ...]
+    differing: int = 0
+    rejected: int = 0
+    unpriced: int = 0
+
+    @property
+    def findings(self) -> list[str]:
+        """What to say beside the word: the faults, then what a complete night has, too."""
+        told = (
+            (self.differing, f"{counted(self.differing, 'total')} of the vendors not met"),
+            (self.rejected, f"{counted(self.rejected, 'value')} rejected"),
+            (self.unpriced, f"{counted(self.unpriced, 'call')} unpriced"),
+        )
+        return [*self.faults, *(words for number, words in told if number)]
+
+
+def judge(warehouse: WarehouseSettings, done: Night) -> Verdict:
+    """Say what a night comes to.
+
+    Raises:
+        RunError: the published file cannot be read.
+    """
+    faults = list(_faults(done))
+    if not done.published:
+        stays = "the file of before stays" if warehouse.published_path.exists() else "no file yet"
+        return Verdict(NOT_PUBLISHED, None, (*faults, stays))
+    with open_published(warehouse) as connection:
+        latest, *figures = connection.execute(PUBLISHED).fetchall()[0]
+    through, behind = latest or (None, None)
+    if behind:
+        faults.append(f"behind: {behind}")
+    word = COMPLETE if through and not faults else NOT_COMPLETE
+    return Verdict(word, through, tuple(faults), *figures)
+
+
+def _faults(done: Night) -> list[str]:
+    found: list[str] = []
+    if failed := [load.source for load in done.loads if load.error]:
+        found.append(f"failed: {', '.join(failed)}")
+    if done.models and done.models.problems:
+        found.append(f"{counted(len(done.models.problems), 'finding')} of models and tests")
+    if done.stopped:
+        found.append(done.stopped)
+    if done.models and done.models.held:
+        found.append(f"held: {', '.join(sorted({one.source for one in done.models.held}))}")
+    return found
