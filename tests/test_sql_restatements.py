@@ -23,7 +23,7 @@ OCT_29, OCT_30, OCT_31, NOV_1 = (
     date(2026, *day) for day in ((10, 29), (10, 30), (10, 31), (11, 1))
 )
 OWN_PRICE = (
-    "openai,global,gpt-4o,exact,{kind},,0,,1000000,{price},USD,2026-10-30,2026-10-31,test,\n"
+    "openai,global,gpt-4o,exact,{kind},,0,,1000000,{price},USD,2026-10-30,2026-10-31,test,,,\n"
 )
 
 

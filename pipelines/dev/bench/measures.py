@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 NOW = END.int_timestamp + 180
 """A minute after the last row, and the settle lag."""
 
-UNPACED = 1e6
+UNPACED = 10_000.0
 
 STORED: Fields = {
     name: kind for name, kind in LOG.items() if name not in PRIVATE or name == "metadata"
