@@ -13,9 +13,7 @@ from uuid import uuid4
 import duckdb
 
 from pipelines.history import LOGS, STATEMENTS, VERSIONED
-
-READABLE_FROM = "v1.4.0"
-"""The oldest DuckDB that can open the published file; BI drivers lag behind."""
+from pipelines.places import READABLE_FROM
 
 DAY = "usage_date"
 """The column that makes a table one of days."""

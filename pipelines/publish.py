@@ -18,7 +18,6 @@ import duckdb
 from pipelines.differences import (
     DAY,
     NOTED,
-    READABLE_FROM,
     WHOLE,
     count_rows,
     differences,
@@ -29,7 +28,7 @@ from pipelines.differences import (
 )
 from pipelines.errors import REPAIR, RunError, in_a_line, next_step
 from pipelines.history import attach, remember
-from pipelines.places import previous, why_unusable
+from pipelines.places import READABLE_FROM, previous, why_unusable
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.errors import REPAIR, RunError, in_a_line, is_held_elsewhere, next_step
 from pipelines.loading import LEDGER, LEDGER_SCHEMA
-from pipelines.places import is_ours
+from pipelines.places import READABLE_FROM, is_ours
 from pipelines.rates import create_rates_table
 from pipelines.settings import WarehouseSettings
 from pipelines.streams import Connector
@@ -120,6 +120,12 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
         RunError: a program has the file open, or it is no DuckDB file.
     """
     try:
+        if not warehouse.path.exists() and not read_only:
+            # A file keeps the format in which it was made, and this program's own connections to it
+            # must not differ from dlt's.
+            duckdb.connect(
+                str(warehouse.path), config={"storage_compatibility_version": READABLE_FROM}
+            ).close()
         connection = duckdb.connect(str(warehouse.path), read_only=read_only)
     except duckdb.Error as error:
         raise RunError(locked_or_broken(warehouse, error)) from None

@@ -11,8 +11,9 @@ import pytest
 
 from pipelines.connectors import connectors
 from pipelines.errors import RunError
+from pipelines.places import READABLE_FROM
 from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import HeldFile, create_raw_tables
+from pipelines.warehouse import HeldFile, connect, create_raw_tables
 
 OPEN = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
 
@@ -29,6 +30,16 @@ def test_tables_of_an_earlier_version_get_the_columns_that_came_later(tmp_path: 
     with duckdb.connect(str(warehouse.path)) as connection:
         found = [connection.execute(f"describe raw_weave.{one}").fetchall() for one, _ in later]
     assert [sorted(one) for one in found] == [sorted(one) for one in expected]
+
+
+def test_a_new_file_is_made_in_the_format_that_is_quick_to_write(tmp_path: Path) -> None:
+    warehouse = WarehouseSettings(path=tmp_path / "w.duckdb")
+    for _ in range(2):
+        with connect(warehouse) as connection:
+            found = connection.execute(
+                "select tags['storage_version'] from duckdb_databases() where database_name = 'w'"
+            ).fetchone()
+        assert found == (f"{READABLE_FROM}+",)
 
 
 def opened_elsewhere(path: Path) -> subprocess.Popen[str]:

@@ -10,36 +10,31 @@
     on_schema_change='sync_all_columns',
 ) }}
 
-with call_prices as (
+with touched_days as (
+    select * from {{ ref('int_touched_days') }}
+),
+
+call_prices as (
     select * from {{ ref('int_call_prices') }}
+    {% if is_incremental() %}
+        where {{ in_touched_days('call_date') }}
+    {% endif %}
 ),
 
 model_prices as (
     select * from {{ ref('int_model_prices') }}
 ),
 
-touched_days as (
-    select * from {{ ref('int_touched_days') }}
-),
-
-compared as (
-    select
-        *,
-        case
-            when currency_reported = currency_derived then cost_derived - cost_reported
-        end as cost_variance
-    from call_prices
-    {% if is_incremental() %}
-        where {{ in_touched_days('call_date') }}
-    {% endif %}
-),
-
+-- Read anew: a CTE that is read twice is kept whole, in memory or on disk.
 differing as (
-    select * from compared
+    select * from {{ ref('int_call_prices') }}
     where
         cost_variance is not null
         and not {{ is_same_cost('cost_reported', 'cost_derived') }}
         and not {{ is_same_cost('cost_reported', 'cost_derived * discount') }}
+        {% if is_incremental() %}
+            and {{ in_touched_days('call_date') }}
+        {% endif %}
 ),
 
 repriced as (
@@ -82,60 +77,63 @@ fits as (
 
 costed as (
     select
-        compared.call_id,
-        compared.call_date,
-        compared.source_name,
-        compared.model,
-        compared.cost_reported,
-        compared.currency_reported,
-        compared.cost_derived,
-        compared.currency_derived,
-        case when compared.cost_derived is not null then compared.catalogue end
+        call_prices.call_id,
+        call_prices.call_date,
+        call_prices.source_name,
+        call_prices.model,
+        call_prices.cost_reported,
+        call_prices.currency_reported,
+        call_prices.cost_derived,
+        call_prices.currency_derived,
+        case when call_prices.cost_derived is not null then call_prices.catalogue end
             as catalogue,
         case
-            when compared.cost_derived is not null then compared.tier_min_input_tokens
+            when call_prices.cost_derived is not null
+                then call_prices.tier_min_input_tokens
         end as tier_min_input_tokens,
-        {{ billed_price_ids('compared') }},
-        compared.reason_unpriced,
-        coalesce(compared.cost_reported, compared.cost_derived) as cost,
+        {{ billed_price_ids('call_prices') }},
+        call_prices.reason_unpriced,
+        coalesce(call_prices.cost_reported, call_prices.cost_derived) as cost,
         case
-            when compared.cost_reported is not null then compared.currency_reported
-            else compared.currency_derived
+            when call_prices.cost_reported is not null then call_prices.currency_reported
+            else call_prices.currency_derived
         end as currency,
         case
-            when compared.cost_reported is not null then 'reported'
-            when compared.cost_derived is not null then 'derived'
+            when call_prices.cost_reported is not null then 'reported'
+            when call_prices.cost_derived is not null then 'derived'
             else 'unpriced'
         end as cost_basis,
         case
-            when compared.cost_reported is not null then compared.cost_kind_reported
-            when compared.cost_derived is null then null
-            when compared.catalogue = 'own' then 'own_price'
-            when compared.catalogue = 'tenant' then 'tenant_price'
+            when call_prices.cost_reported is not null then call_prices.cost_kind_reported
+            when call_prices.cost_derived is null then null
+            when call_prices.catalogue = 'own' then 'own_price'
+            when call_prices.catalogue = 'tenant' then 'tenant_price'
             else 'list_estimate'
         end as cost_kind,
-        compared.cost_variance,
+        call_prices.cost_variance,
         case
-            when compared.cost_reported is null then null
-            when compared.cost_derived is null then 'price_missing'
-            when compared.cost_variance is null then 'currency'
-            when compared.cost_variance = 0 then 'none'
+            when call_prices.cost_reported is null then null
+            when call_prices.cost_derived is null then 'price_missing'
+            when call_prices.cost_variance is null then 'currency'
+            when call_prices.cost_variance = 0 then 'none'
             when
-                {{ is_same_cost('compared.cost_reported', 'compared.cost_derived') }}
+                {{ is_same_cost(
+                    'call_prices.cost_reported', 'call_prices.cost_derived'
+                ) }}
                 then 'rounding'
             when
                 {{ is_same_cost(
-                    'compared.cost_reported',
-                    'compared.cost_derived * compared.discount',
+                    'call_prices.cost_reported',
+                    'call_prices.cost_derived * call_prices.discount',
                 ) }}
                 then 'discount'
             when fits.fits_other_tier = 1 then 'tier'
             when fits.fits_other_tier = 0 then 'repriced_by_vendor'
             else 'unexplained'
         end as variance_reason,
-        compared.total_tokens
-    from compared
-    left join fits on compared.call_id = fits.call_id
+        call_prices.total_tokens
+    from call_prices
+    left join fits on call_prices.call_id = fits.call_id
 ),
 
 final as (

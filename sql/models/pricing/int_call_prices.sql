@@ -121,12 +121,21 @@ reasoned as (
     from charged
 ),
 
-final as (
+derived as (
     select
         *,
         case when reason_unpriced is null then charged_cost end as cost_derived,
         case when reason_unpriced is null then currency_listed end as currency_derived
     from reasoned
+),
+
+final as (
+    select
+        *,
+        case
+            when currency_reported = currency_derived then cost_derived - cost_reported
+        end as cost_variance
+    from derived
 )
 
 select * from final
