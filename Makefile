@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-all lint format bench docs clean lock
+.PHONY: help demo nightly test test-all lint format bench torture docs clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -44,6 +44,9 @@ format: $(READY) ## Put Python and SQL into the house style
 
 bench: $(READY) ## Measure what a load costs against others that read the same pages
 	$(RUN)/python -m pipelines.dev.bench
+
+torture: $(READY) ## Kill, end, starve and mislead nights for an hour or two; the next one must heal each
+	@$(RUN)/python -m pipelines.dev.torture
 
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
 	@$(RUN)/python -m pipelines.dev.docs

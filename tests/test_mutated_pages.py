@@ -4,6 +4,7 @@ What the rows are is read a second time here, in plain Python.
 """
 
 import json
+import os
 import random
 import re
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from pipelines.sources.tencent_lke.schema import CALL_DETAILS
 from pipelines.sources.weave.schema import USAGE
 from tests.loads import frozen
 
-MUTATIONS_OF_A_PAGE = 110
+MUTATIONS_OF_A_PAGE = int(os.environ.get("MUTATIONS_OF_A_PAGE", "110"))
+SEED = os.environ.get("MUTATIONS_SEED", "")
+"""`make torture` does more of them, from another seed."""
 HIDDEN = "hide-me"
 SECRETS = ("api_key", "accessToken", "password")
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -303,7 +306,7 @@ def test_mutated_pages(pages: dict[str, tuple[Any, Contract]], name: str) -> Non
     page, contract = pages[name]
     is_router = name.startswith("router")
     read = of_model_router if is_router else to_rows
-    rng = random.Random(name)
+    rng = random.Random(name + SEED)
     outcomes: dict[str, set[str]] = {}
     names = [*MUTATIONS, "truncated"]
     for turn in range(MUTATIONS_OF_A_PAGE):
