@@ -21,6 +21,7 @@ from rich.console import Console
 
 from pipelines import report
 from pipelines import transform as models
+from pipelines.asking import Format, ask, read_sql
 from pipelines.audit import THOROUGH
 from pipelines.backup import copy_files
 from pipelines.checks import checked_settings
@@ -247,17 +248,25 @@ def status() -> None:
 # SQL may begin with a comment, which looks like an option.
 @app.command(context_settings={"ignore_unknown_options": True})
 def query(
-    sql: Annotated[str, typer.Argument(help="One SQL query over the published tables.")],
+    sql: Annotated[
+        str, typer.Argument(help="One SQL query over the published tables, a .sql file, or - .")
+    ],
     as_of: Annotated[
         str | None,
         typer.Option(help="See the daily tables as they were published at this instant."),
     ] = None,
+    output: Annotated[
+        Format, typer.Option("--format", help="How to write the answer.")
+    ] = Format.table,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Write every digit in a table, too.")
+    ] = False,
 ) -> None:
     """Ask the published file; it can be asked at any time, also while a load runs."""
     with _told():
         warehouse = load_warehouse()
-        zone = warehouse.reporting_timezone
-        report.query(warehouse, sql, parse_instant(as_of, zone) if as_of else None)
+        instant = parse_instant(as_of, warehouse.reporting_timezone) if as_of else None
+        ask(warehouse, read_sql(sql), output, as_of=instant, exact=exact)
 
 
 @app.command()

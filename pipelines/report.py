@@ -1,19 +1,14 @@
 """What a command tells a person once it is done."""
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from rich.console import Console
 
 from pipelines.demo import LATE, LIAR
-from pipelines.errors import UsageError
-from pipelines.history import go_back
 from pipelines.holding import Held
 from pipelines.nightly import Night
 from pipelines.publish import Published
@@ -371,30 +366,6 @@ def copied(console: Console, sizes: Mapping[Path, int]) -> None:
     """Name each file of a backup and its size."""
     for path, size in sizes.items():
         say(console, f"{path}: {size:,} bytes")
-
-
-def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None) -> None:
-    """Print the result of a query on the published file, its times in the reporting zone.
-
-    Args:
-        warehouse: whose published file.
-        sql: the query.
-        as_of: see the daily tables as they were published at this instant, not as they are.
-
-    Raises:
-        RunError: nothing was published yet.
-        UsageError: the SQL cannot be run, or what was published then is not known.
-    """
-    with open_published(warehouse) as connection:
-        try:
-            if as_of:
-                go_back(connection, as_of, sql)
-            found = connection.sql(sql)
-            if found is not None:
-                width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-                found.show(max_rows=10_000, max_width=width)
-        except duckdb.Error as error:
-            raise UsageError(str(error)) from None
 
 
 def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import report
+from pipelines.asking import ask
 from pipelines.errors import RunError, UsageError
 from pipelines.history import VERSIONED
 from pipelines.publish import Published, publish
@@ -371,13 +371,13 @@ def test_a_report_of_the_past_is_the_same_to_the_byte(
     book: Book, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sql = "from daily_costs select * order by all"
-    report.query(book.settings, sql)
+    ask(book.settings, sql)
     then = capsys.readouterr().out
     book.day(D1, cost=4)
     book.publish()
-    report.query(book.settings, sql)
+    ask(book.settings, sql)
     assert capsys.readouterr().out != then
-    report.query(book.settings, sql, book.published_at()[0])
+    ask(book.settings, sql, as_of=book.published_at()[0])
     assert capsys.readouterr().out == then
 
 
@@ -389,13 +389,9 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
         "select (select sum(cost) from daily_costs) as was, (select count(*) from restatements), "
         "(select sum(cost) from llm_usage.daily_costs) as is_now"
     )
-    report.query(book.settings, sql, first)
-    row = capsys.readouterr().out.strip().splitlines()[-2]
-    assert [cell.strip() for cell in row.split("│")[1:-1]] == [
-        "10.000000000000",
-        "0",
-        "9.000000000000",
-    ]
+    ask(book.settings, sql, exact=True, as_of=first)
+    row = capsys.readouterr().out.strip().splitlines()[-3]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["10", "0", "9"]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +406,7 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
 )
 def test_a_past_that_cannot_be_told_is_refused(book: Book, sql: str, days: int, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        report.query(book.settings, sql, datetime.now(UTC) + timedelta(days=days))
+        ask(book.settings, sql, as_of=datetime.now(UTC) + timedelta(days=days))
 
 
 def test_a_private_warehouse_built_anew_keeps_the_past(book: Book) -> None:

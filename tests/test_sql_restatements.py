@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from pipelines import report
+from pipelines.asking import ask
 from pipelines.history import VERSIONED
 from pipelines.publish import publish
 from pipelines.settings import WarehouseSettings
@@ -62,7 +63,7 @@ class Nights:
         with redirect_stdout(printed):
             for table in VERSIONED:
                 october = f"from {table} where usage_date < '2026-11-01' order by all"
-                report.query(self.settings, october, as_of)
+                ask(self.settings, october, exact=True, as_of=as_of)
         return printed.getvalue()
 
     def ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
