@@ -35,6 +35,7 @@ from pipelines.rates import read_rates, store_rates
 from pipelines.repair import faults
 from pipelines.setting_files import project_root
 from pipelines.settings import WarehouseSettings, load_warehouse, refuse_demo
+from pipelines.status import still_differing, tell_status
 from pipelines.streams import Connector
 from pipelines.telling import say
 from pipelines.values import parse_instant
@@ -240,7 +241,7 @@ def status() -> None:
     Ends with 1 where a source is stale.
     """
     with _told():
-        if not report.status(console, load_warehouse()):
+        if not tell_status(console, load_warehouse()):
             raise typer.Exit(EXIT_FAILED)
 
 
@@ -334,7 +335,7 @@ def _night(
     night = _run(warehouse, sources, now, period, audited)
     verdict = judge(warehouse, night)
     report.night(console, warehouse, night, verdict)
-    failed = not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse))
+    failed = not night.ok or (warehouse.fail_on_differences and still_differing(warehouse))
     code = EXIT_FAILED if failed else 0
     write_down(warehouse, night, verdict, began, pendulum.now("UTC"), code)
     if failed:
