@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
+from pipelines.alerts import Alert
 from pipelines.demo import LATE, LIAR
 from pipelines.errors import UsageError
 from pipelines.history import go_back
@@ -23,7 +24,7 @@ from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
 from pipelines.telling import counted, say, say_rows
 from pipelines.transform import Outcome
-from pipelines.verdict import COMPLETE, NOT_PUBLISHED, Verdict
+from pipelines.verdict import COMPLETE, Verdict
 
 FAILED = ("failed", "red")
 WARNING = ("warning", "yellow")
@@ -71,6 +72,8 @@ DIFFERING = """
 
 SHOWN_DIFFERENCES = 20
 
+SHOWN_ALERTS = 10
+
 AUDITED = """
     select sum(days), count(*), sum(healed_days), sum(differing_days), sum(requests)
     from audit_runs
@@ -115,6 +118,8 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: 
     for load in done.loads:
         if load.error:
             say(console, FAILED, f" {load.source}: {load.error}")
+    # What failed tonight is told above.
+    alerts(console, [one for one in verdict.alerts if one.rule != "failed"])
     _verdict(console, verdict)
 
 
@@ -129,19 +134,19 @@ def earlier_night(console: Console, now: datetime, done: Night) -> None:
     )
 
 
+def alerts(console: Console, found: Sequence[Alert]) -> None:
+    """Name each alert that holds, in a line; nothing where there is none."""
+    for one in found[:SHOWN_ALERTS]:
+        say(console, ("alert", "red"), f" ({one.rule}) {one.message}")
+    if len(found) > SHOWN_ALERTS:
+        say(console, f"  and {len(found) - SHOWN_ALERTS:,} more: from alerts")
+
+
 def _verdict(console: Console, verdict: Verdict) -> None:
     """Say in the last line whether the night is complete, through which day, and what is not."""
-    if verdict.word == NOT_PUBLISHED:
-        say(console, (verdict.word, "red"), f": {'; '.join(verdict.findings)}")
-        return
     # Green would belie the red lines above.
     good = "yellow" if verdict.differing else "green"
-    through = f"through {verdict.through}" if verdict.through else "no day is complete yet"
-    say(
-        console,
-        (verdict.word, good if verdict.word == COMPLETE else "red"),
-        f": {'; '.join([through, *verdict.findings])}",
-    )
+    say(console, (verdict.word, good if verdict.word == COMPLETE else "red"), f": {verdict.rest}")
 
 
 def models(console: Console, outcome: Outcome) -> None:

@@ -1,10 +1,17 @@
 """What `llm-usage status` says: how fresh every source is at this moment, and what disagrees."""
 
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
 from rich.console import Console
 
+from pipelines import report
+from pipelines.alerts import Alert, published_alerts
 from pipelines.holding import Held
 from pipelines.published import open_published
-from pipelines.report import held
 from pipelines.settings import WarehouseSettings
 from pipelines.telling import counted, say, say_rows, shown
 
@@ -42,12 +49,67 @@ STILL_DIFFERING = """
     where verdict = 'still_differs'
 """
 
+MONEY = ("budget", "landing", "spend", "unpriced")
+"""The rules of alerts on money."""
 
-def tell_status(console: Console, warehouse: WarehouseSettings) -> bool:
-    """Print how fresh every stream is at this moment, and whether each source is fresh enough.
 
-    Returns:
-        whether every source is: its last window is no older than `stale_after`.
+class Form(StrEnum):
+    """How a status is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Age:
+    """How fresh a source is.
+
+    Attributes:
+        source: its name.
+        loaded_to: up to when every stream of it is loaded.
+        age_seconds: how long ago that is.
+        is_stale: whether that is longer than `stale_after`.
+        complete_through: its last complete local day; None where it has none.
+    """
+
+    source: str
+    loaded_to: datetime
+    age_seconds: float
+    is_stale: bool
+    complete_through: date | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `llm-usage status` shows; its fields are the members of the JSON, too.
+
+    Attributes:
+        asked_at: the moment that all ages count to.
+        published_at: when the file that was asked was published.
+        reporting_timezone: whose days it counts.
+        stale_after_seconds: how old the last window of a source may be.
+        is_fresh: whether there are sources, and none is older.
+        sources: how fresh each is.
+        streams: of each stream, by the names of its figures.
+        held: why a source is published as before.
+        totals_differing: totals of the vendors that an audit read again, and that still differ.
+        alerts: those that held when the file was published.
+    """
+
+    asked_at: datetime
+    published_at: datetime
+    reporting_timezone: str
+    stale_after_seconds: float
+    is_fresh: bool
+    sources: list[Age]
+    streams: list[dict[str, Any]]
+    held: list[Held]
+    totals_differing: int
+    alerts: list[Alert]
+
+
+def read_status(warehouse: WarehouseSettings) -> Status:
+    """Find how fresh every stream and every source is at this moment, and what is at fault.
 
     Raises:
         RunError: nothing was published yet.
@@ -55,30 +117,63 @@ def tell_status(console: Console, warehouse: WarehouseSettings) -> bool:
     limit = warehouse.stale_after.total_seconds()
     with open_published(warehouse) as connection:
         found = connection.sql(FRESHNESS)
-        say_rows(console, found.columns, found.fetchall())
+        streams = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
         # A file that an older version of this program wrote has no such table.
-        if ("held_sources",) in connection.execute("show tables").fetchall():
-            held(console, [Held(*row) for row in connection.execute(HELD).fetchall()])
-        ages = connection.execute(AGES).fetchall()
-        ((published_at,),) = connection.execute(
-            "select max(recorded_at) from publications"
+        is_told = ("held_sources",) in connection.execute("show tables").fetchall()
+        held = connection.execute(HELD).fetchall() if is_told else []
+        ages = [
+            Age(source, loaded_to, age, age > limit, last_day)
+            for source, loaded_to, age, last_day in connection.execute(AGES).fetchall()
+        ]
+        ((now, published_at),) = connection.execute(
+            "select now(), max(recorded_at) from publications"
         ).fetchall()
-    for source, loaded_to, age, last_day in ages:
+    return Status(
+        asked_at=now,
+        published_at=published_at,
+        reporting_timezone=warehouse.reporting_timezone,
+        stale_after_seconds=limit,
+        is_fresh=bool(ages) and not any(one.is_stale for one in ages),
+        sources=ages,
+        streams=streams,
+        held=[Held(*row) for row in held],
+        totals_differing=still_differing(warehouse),
+        alerts=published_alerts(warehouse),
+    )
+
+
+def as_json(status: Status) -> str:
+    """Return a status as one JSON object; instants are ISO 8601 with their offset."""
+    return orjson.dumps(status, option=orjson.OPT_INDENT_2).decode()
+
+
+def tell_status(console: Console, status: Status) -> None:
+    """Print how fresh every stream is, whether each source is fresh enough, and what is not met."""
+    say_rows(
+        console,
+        list(status.streams[0]) if status.streams else [],
+        [list(one.values()) for one in status.streams],
+    )
+    report.held(console, status.held)
+    limit = status.stale_after_seconds
+    for one in status.sources:
         say(
             console,
-            ("OK", "green") if age <= limit else ("STALE", "red"),
-            f" {source}: loaded to {shown(loaded_to)}, {age / 3600:,.1f} hours ago "
-            f"(stale after {limit / 3600:g}); complete through {last_day or 'no day'}",
+            ("STALE", "red") if one.is_stale else ("OK", "green"),
+            f" {one.source}: loaded to {shown(one.loaded_to)}, {one.age_seconds / 3600:,.1f} hours "
+            f"ago (stale after {limit / 3600:g}); complete through "
+            f"{one.complete_through or 'no day'}",
         )
-    if differing := still_differing(warehouse):
+    if differing := status.totals_differing:
         say(
             console,
             ("DIFFERS", "red"),
             f": {counted(differing, 'total')} of the vendors, read again and still not met: "
             "from audits where verdict = 'still_differs'",
         )
-    say(console, f"published {shown(published_at)} ({warehouse.reporting_timezone})")
-    return bool(ages) and all(age <= limit for _, _, age, _ in ages)
+    # The others are told above, as of now.
+    report.alerts(console, [one for one in status.alerts if one.rule in MONEY])
+    say(console, f"published {shown(status.published_at)} ({status.reporting_timezone})")
 
 
 def still_differing(warehouse: WarehouseSettings) -> int:

@@ -1,0 +1,140 @@
+"""What a person should look at, and what of it was told already.
+
+The model `alerts` says which alerts hold; what failed tonight, only the night knows. Each alert is
+told once by each way, as long as it holds: a file in the data folder remembers those that were.
+It is written after a message was sent, so that a run that is killed may tell an alert twice, but
+loses none.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import orjson
+
+from pipelines.errors import RunError
+from pipelines.nightly import Night
+from pipelines.published import open_published
+from pipelines.settings import WarehouseSettings
+from pipelines.values import RULES
+
+TOLD = "alerts_told.json"
+
+Told = Mapping[str, str]
+"""Per alert that was told by one way, by its id: the last day on which it held (ISO 8601)."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that a person should look at.
+
+    Attributes:
+        alert_id: what it is known by from night to night.
+        rule: which of the rules it is an alert of.
+        message: what it is, in a sentence.
+        query: what to ask `llm-usage query` to see the rows behind it.
+    """
+
+    alert_id: str
+    rule: str
+    message: str
+    query: str
+
+
+def standing(warehouse: WarehouseSettings, night: Night) -> tuple[Alert, ...]:
+    """Return the alerts that hold after a night, in the order of their rules."""
+    failed = [
+        Alert(
+            f"failed/{load.source}",
+            "failed",
+            f"{load.source} failed: {load.error}",
+            _of(load.source),
+        )
+        for load in night.loads
+        if load.error and "failed" not in warehouse.alerts.off
+    ]
+    found = [*failed, *published_alerts(warehouse)]
+    return tuple(sorted(found, key=lambda one: RULES.index(one.rule)))
+
+
+def published_alerts(warehouse: WarehouseSettings) -> list[Alert]:
+    """Return the alerts of the published file; none where there is no file that has any."""
+    if not warehouse.published_path.exists():
+        return []
+    try:
+        with open_published(warehouse) as connection:
+            found = connection.execute(
+                "select alert_id, rule, message, query from alerts "
+                "order by usage_date desc, month desc, source_name, team, currency"
+            )
+            return [Alert(*row) for row in found.fetchall()]
+    except (RunError, duckdb.CatalogException):
+        # A file that is damaged is told elsewhere; an older version's has no such table.
+        return []
+
+
+def counts(alerts: Collection[Alert]) -> dict[str, int]:
+    """Return how many alerts there are of each rule."""
+    return {rule: sum(one.rule == rule for one in alerts) for rule in RULES}
+
+
+def still_told(
+    told: Told, alerts: Sequence[Alert], today: date, tried: Collection[str]
+) -> dict[str, str]:
+    """Return what need not be told again: what still holds, or did so today.
+
+    What returns on a later day is news.
+
+    Args:
+        told: what one way has told before.
+        alerts: those that hold now.
+        today: the local day of this night.
+        tried: the sources that this night loaded: of others it does not know whether they fail.
+    """
+    holding = {one.alert_id for one in alerts}
+    day = today.isoformat()
+    return {
+        alert_id: day if alert_id in holding else last
+        for alert_id, last in told.items()
+        if alert_id in holding or last >= day or _is_untried(alert_id, tried)
+    }
+
+
+def read_told(warehouse: WarehouseSettings) -> dict[str, dict[str, str]]:
+    """Return what each way has told; nothing where the file is not there, or is damaged."""
+    try:
+        found: dict[str, dict[str, str]] = orjson.loads(_path(warehouse).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
+    return found
+
+
+def write_told(warehouse: WarehouseSettings, told: Mapping[str, Told]) -> None:
+    """Remember what each way has told.
+
+    Raises:
+        OSError: the data folder cannot be written to.
+    """
+    path = _path(warehouse)
+    fresh = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _is_untried(alert_id: str, tried: Collection[str]) -> bool:
+    rule, _, source = alert_id.partition("/")
+    return rule == "failed" and source not in tried
+
+
+def _of(source: str) -> str:
+    quoted = source.replace("'", "''")
+    return f"from load_status where source_name = '{quoted}' order by last_window_end"
+
+
+def _path(warehouse: WarehouseSettings) -> Path:
+    return warehouse.data_folder / TOLD
