@@ -1,13 +1,13 @@
 """What a person should look at, and what of it was told already.
 
-The model `alerts` says which alerts hold; what failed tonight, only the night knows. Each alert is
-told once by each way, as long as it holds: a file in the data folder remembers those that were.
-It is written after a message was sent, so that a run that is killed may tell an alert twice, but
-loses none.
+The model `alerts` says which alerts hold. What failed tonight, only the night knows, and how old a
+source's last window is depends on the moment of asking. Each alert is told once by each way, as
+long as it holds: a file in the data folder remembers those that were. It is written after a message
+was sent, so that a run that is killed may tell an alert twice, but loses none.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,9 +16,11 @@ import duckdb
 import orjson
 
 from pipelines.errors import RunError
+from pipelines.freshness import read_ages
 from pipelines.nightly import Night
 from pipelines.published import open_published
 from pipelines.settings import WarehouseSettings
+from pipelines.telling import shown
 from pipelines.values import RULES
 
 TOLD = "alerts_told.json"
@@ -54,26 +56,53 @@ def standing(warehouse: WarehouseSettings, night: Night) -> tuple[Alert, ...]:
             _of(load.source),
         )
         for load in night.loads
-        if load.error and "failed" not in warehouse.alerts.off
+        if load.error
     ]
-    found = [*failed, *published_alerts(warehouse)]
-    return tuple(sorted(found, key=lambda one: RULES.index(one.rule)))
+    found = [*failed, *_asked(warehouse, _stale), *published_alerts(warehouse)]
+    asked = [one for one in found if one.rule not in warehouse.alerts.off]
+    return tuple(sorted(asked, key=lambda one: RULES.index(one.rule)))
 
 
 def published_alerts(warehouse: WarehouseSettings) -> list[Alert]:
-    """Return the alerts of the published file; none where there is no file that has any."""
+    """Return the alerts of the published file, the newest day first."""
+    return _asked(warehouse, _published)
+
+
+def _asked(
+    warehouse: WarehouseSettings,
+    ask: Callable[[duckdb.DuckDBPyConnection, WarehouseSettings], list[Alert]],
+) -> list[Alert]:
+    """Return what the published file says; nothing where it cannot say it."""
     if not warehouse.published_path.exists():
         return []
     try:
         with open_published(warehouse) as connection:
-            found = connection.execute(
-                "select alert_id, rule, message, query from alerts "
-                "order by usage_date desc, month desc, source_name, team, currency"
-            )
-            return [Alert(*row) for row in found.fetchall()]
+            return ask(connection, warehouse)
     except (RunError, duckdb.CatalogException):
         # A file that is damaged is told elsewhere; an older version's has no such table.
         return []
+
+
+def _published(connection: duckdb.DuckDBPyConnection, _: WarehouseSettings) -> list[Alert]:
+    found = connection.execute(
+        "select alert_id, rule, message, query from alerts "
+        "order by usage_date desc, month desc, source_name, team, currency"
+    )
+    return [Alert(*row) for row in found.fetchall()]
+
+
+def _stale(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> list[Alert]:
+    return [
+        Alert(
+            f"stale/{one.source}",
+            "stale",
+            f"{one.source} is loaded no further than {shown(one.loaded_to)} "
+            f"({warehouse.reporting_timezone}), {one.age_seconds / 3600:,.1f} hours ago",
+            _of(one.source),
+        )
+        for one in read_ages(connection, warehouse)
+        if one.is_stale
+    ]
 
 
 def counts(alerts: Collection[Alert]) -> dict[str, int]:

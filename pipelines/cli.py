@@ -273,7 +273,7 @@ def notify(
         settings = load_notify()
         for warning in notifications.in_plain_sight(settings):
             say(console, report.WARNING, f" {warning}")
-        tried = notifications.test_ways(settings)
+        tried = notifications.try_ways(settings)
         for name, why in tried.items():
             say(console, (name, "red" if why else "green"), f": {why or 'sent'}")
         if any(tried.values()):

@@ -20,7 +20,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from pipelines.alerts import read_told, still_told, write_told
-from pipelines.errors import RunError, UsageError, in_a_line
+from pipelines.errors import UsageError, in_a_line
 from pipelines.http import redact
 from pipelines.message import Message, of_night, slack_payload
 from pipelines.nightly import Night
@@ -96,13 +96,12 @@ def tell_night(
                     warnings.append(f"the message by {name} was sent, but {remark}")
                 told |= {one.alert_id: today.isoformat() for one in news}
             except NotSentError as error:
-                later = (
-                    f"; the next night tells {counted(len(news), 'alert')} again" if news else ""
-                )
+                later = f"; the next night tells its {counted(len(news), 'alert')}" if news else ""
                 warnings.append(f"the message could not be sent by {name}: {error}{later}")
             write_told(warehouse, memory := {**memory, name: told})
-    except (OSError, RunError) as error:
-        warnings.append(f"what was told cannot be remembered or said: {in_a_line(error)}")
+    except Exception as error:
+        # Whatever it is, the night is as good as it was.
+        warnings.append(f"the message was not made or not remembered: {_harmless(settings, error)}")
     return warnings
 
 
@@ -118,7 +117,7 @@ def tell_end(
     return [f"the message could not be sent by {name}: {why}" for name, why in found.items() if why]
 
 
-def test_ways(settings: NotifySettings) -> Mapping[str, str]:
+def try_ways(settings: NotifySettings) -> Mapping[str, str]:
     """Send a test message by every way; return by name why it failed, or an empty text.
 
     Raises:
@@ -161,8 +160,7 @@ def send(settings: NotifySettings, way: Way, message: Message, patience: float =
         except NotSentError as error:
             errors.append(str(error))
         except Exception as error:
-            secrets = _secrets(settings)
-            errors.append(harmless(redact(in_a_line(error), secrets)))
+            errors.append(_harmless(settings, error))
 
     # Its timeouts begin anew with each byte, and a look-up of a name has none.
     thread = threading.Thread(target=run, name="notify", daemon=True)
@@ -225,11 +223,20 @@ def _mail(settings: NotifySettings, message: Message) -> str:
         server = smtplib.SMTP(settings.smtp_host, settings.port, timeout=TIMEOUT)
     with server:
         if settings.smtp_security == "starttls":
-            server.starttls(context=context)
+            try:
+                server.starttls(context=context)
+            except OSError:
+                # Else it is bidden farewell, and waited for.
+                server.close()
+                raise
         if settings.smtp_user:
             server.login(settings.smtp_user, settings.smtp_password)
         refused = server.send_message(mail)
     return f"not to {', '.join(sorted(refused))}" if refused else ""
+
+
+def _harmless(settings: NotifySettings, error: Exception) -> str:
+    return harmless(redact(in_a_line(error), _secrets(settings)))
 
 
 def _secrets(settings: NotifySettings) -> list[str]:

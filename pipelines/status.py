@@ -1,7 +1,7 @@
 """What `llm-usage status` says: how fresh every source is at this moment, and what disagrees."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -10,27 +10,18 @@ from rich.console import Console
 
 from pipelines import report
 from pipelines.alerts import Alert, published_alerts
+from pipelines.freshness import Age, read_ages
 from pipelines.holding import Held
 from pipelines.published import open_published
 from pipelines.settings import WarehouseSettings
 from pipelines.telling import counted, say, say_rows, shown
 
 FRESHNESS = """
-    select source_name, stream, last_window_end, last_loaded_at,
+    select source_name as source, stream, last_window_end, last_loaded_at,
         round(epoch(now() - last_window_end) / 3600, 1) as hours_since,
         slices, rows_read, gaps, disagreeing_windows
     from load_status
     order by source_name, stream
-"""
-
-AGES = """
-    select source_name, min(last_window_end) as loaded_to,
-        epoch(now() - min(last_window_end)) as age,
-        any_value(publications.last_complete_date) as last_complete_date
-    from load_status left join publications using (source_name)
-    where publications.recorded_at = (select max(recorded_at) from publications)
-    group by source_name
-    order by source_name
 """
 
 HELD = """
@@ -58,25 +49,6 @@ class Form(StrEnum):
 
     TEXT = "text"
     JSON = "json"
-
-
-@dataclass(frozen=True)
-class Age:
-    """How fresh a source is.
-
-    Attributes:
-        source: its name.
-        loaded_to: up to when every stream of it is loaded.
-        age_seconds: how long ago that is.
-        is_stale: whether that is longer than `stale_after`.
-        complete_through: its last complete local day; None where it has none.
-    """
-
-    source: str
-    loaded_to: datetime
-    age_seconds: float
-    is_stale: bool
-    complete_through: date | None
 
 
 @dataclass(frozen=True)
@@ -114,17 +86,15 @@ def read_status(warehouse: WarehouseSettings) -> Status:
     Raises:
         RunError: nothing was published yet.
     """
-    limit = warehouse.stale_after.total_seconds()
     with open_published(warehouse) as connection:
+        # By which it is the same moment in all that follows.
+        connection.begin()
         found = connection.sql(FRESHNESS)
         streams = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
         # A file that an older version of this program wrote has no such table.
         is_told = ("held_sources",) in connection.execute("show tables").fetchall()
         held = connection.execute(HELD).fetchall() if is_told else []
-        ages = [
-            Age(source, loaded_to, age, age > limit, last_day)
-            for source, loaded_to, age, last_day in connection.execute(AGES).fetchall()
-        ]
+        sources = read_ages(connection, warehouse)
         ((now, published_at),) = connection.execute(
             "select now(), max(recorded_at) from publications"
         ).fetchall()
@@ -132,9 +102,9 @@ def read_status(warehouse: WarehouseSettings) -> Status:
         asked_at=now,
         published_at=published_at,
         reporting_timezone=warehouse.reporting_timezone,
-        stale_after_seconds=limit,
-        is_fresh=bool(ages) and not any(one.is_stale for one in ages),
-        sources=ages,
+        stale_after_seconds=warehouse.stale_after.total_seconds(),
+        is_fresh=bool(sources) and not any(one.is_stale for one in sources),
+        sources=sources,
         streams=streams,
         held=[Held(*row) for row in held],
         totals_differing=still_differing(warehouse),

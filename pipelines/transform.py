@@ -258,7 +258,6 @@ def variables(warehouse: WarehouseSettings) -> dict[str, str | int | list[str]]:
         "reporting_timezone": warehouse.reporting_timezone,
         "reporting_currency": warehouse.reporting_currency,
         "rate_max_age": warehouse.rate_max_age.in_days(),
-        "stale_after": round(warehouse.stale_after.total_seconds()),
         "alert_spend_factor": f"{warehouse.alerts.spend_factor:g}",
         "alert_budget_steps": warehouse.alerts.budget_steps,
         "alert_unpriced_percent": f"{warehouse.alerts.unpriced_percent:g}",

@@ -1,15 +1,11 @@
--- Grain: one row per alert on loading: totals that differ, a stale or a held source.
+-- Grain: one row per alert on loading: a day whose totals differ, a held source.
 -- Key: rule, source_name, usage_date.
--- Inputs: reconciliation, how far each source is loaded, the sources that are held.
+-- Inputs: reconciliation, the sources that are held.
 -- Rule: a total that differs here was read again by the night's audit, and still does.
 {{ config(schema='intermediate') }}
 
 with reconciliation as (
     select * from {{ ref('reconciliation') }}
-),
-
-load_status as (
-    select * from {{ ref('load_status') }}
 ),
 
 held_sources as (
@@ -26,18 +22,6 @@ differing as (
     group by
         source_name,
         usage_date
-),
-
-loaded as (
-    select
-        source_name,
-        min(last_window_end) as loaded_to,
-        cast(
-            {{ milliseconds_between('min(last_window_end)', 'current_timestamp') }}
-            as decimal(38, 12)
-        ) * cast(0.001 as decimal(4, 3)) as age
-    from load_status
-    group by source_name
 ),
 
 held as (
@@ -65,20 +49,6 @@ final as (
         || ' and usage_date = ' || {{ literal_text('usage_date') }}
         || ' and verdict = ''differs''' as query
     from differing
-    union all
-    select
-        'stale' as rule,
-        source_name,
-        null as usage_date,
-        'seconds' as measure,
-        age as value,
-        cast({{ var('stale_after') }} as decimal(38, 12)) as threshold,
-        source_name || ' is loaded no further than ' || {{ utc_text('loaded_to') }}
-            as message,
-        'from load_status where source_name = ' || {{ literal_text('source_name') }}
-        || ' order by last_window_end' as query
-    from loaded
-    where age > {{ var('stale_after') }}
     union all
     select
         'held' as rule,
