@@ -50,13 +50,10 @@ def standing(warehouse: WarehouseSettings, night: Night) -> tuple[Alert, ...]:
     """Return the alerts that hold after a night, in the order of their rules."""
     failed = [
         Alert(
-            f"failed/{load.source}",
-            "failed",
-            f"{load.source} failed: {load.error}",
-            _of(load.source),
+            f"failed/{one.source}", "failed", f"{one.source} could not be loaded", _of(one.source)
         )
-        for load in night.loads
-        if load.error
+        for one in night.loads
+        if one.error
     ]
     found = [*failed, *_asked(warehouse, _stale), *published_alerts(warehouse)]
     asked = [one for one in found if one.rule not in warehouse.alerts.off]

@@ -365,7 +365,7 @@ def _checked_or_told(names: list[str] | None) -> tuple[WarehouseSettings, list[S
         return _checked(names)
     except UsageError as error:
         with suppress(UsageError):
-            line = "NOT STARTED: the settings are wrong"
+            line = "NOT STARTED: the settings or the command line are wrong"
             _warn(notifications.tell_end(load_notify(), line, error.problems))
         raise
 

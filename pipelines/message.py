@@ -160,7 +160,8 @@ def _line(text: str) -> str:
 
 def _loaded(load: SourceOutcome) -> str:
     if load.error:
-        return f"{load.source} failed: {load.error}"
+        # Most errors begin with the name.
+        return f"{load.source} failed: {load.error.removeprefix(f'{load.source}: ')}"
     rows = sum(tally.rows for tally in load.streams.values())
     warnings = f"; {counted(len(load.warnings), 'warning')}" if load.warnings else ""
     return f"{load.source}: {counted(rows, 'row')} loaded{warnings}"

@@ -183,7 +183,7 @@ def test_people_are_told_of_each_night(night: Night, webhook: Receiver) -> None:
     )
     assert bad.startswith("NOT COMPLETE: through 20")
     assert "\naiproxy failed: " in bad
-    assert "\n\nalert (failed): aiproxy failed: " in bad
+    assert "\n\nalert (failed): aiproxy could not be loaded\n" in bad
     nights = (shell.folder / "data/nights.jsonl").read_text().splitlines()
     assert len(webhook.got) == len(nights)
 

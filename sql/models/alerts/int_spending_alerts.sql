@@ -209,8 +209,8 @@ final as (
         || ' to ' || cast(last_day as varchar)
         || ', more than {{ var("alert_unpriced_percent") }} %' as message,
         'from unpriced_usage where source_name = ' || {{ literal_text('source_name') }}
-        || ' and last_seen_date >= ' || {{ literal_text('first_day') }}
-        || ' order by total_tokens desc' as query
+        || ' and last_seen_date between ' || {{ literal_text('first_day') }}
+        || ' and current_date order by total_tokens desc' as query
     from unpriced_shares
     where share > threshold
 )
