@@ -132,10 +132,10 @@ def still_told(
 def read_told(warehouse: WarehouseSettings) -> dict[str, dict[str, str]]:
     """Return what each way has told; nothing where the file is not there, or is damaged."""
     try:
-        found: dict[str, dict[str, str]] = orjson.loads(_path(warehouse).read_bytes())
+        found = orjson.loads(_path(warehouse).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def write_told(warehouse: WarehouseSettings, told: Mapping[str, Told]) -> None:

@@ -242,4 +242,5 @@ def _harmless(settings: NotifySettings, error: Exception) -> str:
 def _secrets(settings: NotifySettings) -> list[str]:
     url = httpx.URL(settings.webhook)
     parts = [part for part in url.path.split("/") if len(part) >= PART]
-    return [settings.webhook, settings.smtp_password, url.userinfo.decode(), url.path, *parts]
+    parts += [url.path, url.query.decode(), url.userinfo.decode()]
+    return [settings.webhook, settings.smtp_password, *parts]

@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
@@ -201,13 +202,42 @@ def test_each_way_has_a_memory_of_its_own(
     assert read_told(warehouse).keys() == {"webhook", "email"}
 
 
+@pytest.mark.parametrize("text", ['{"webhook": {"fai', "[]", "\x00"])
 def test_a_memory_that_is_damaged_tells_again(
-    receiver: Receiver, warehouse: WarehouseSettings
+    receiver: Receiver, warehouse: WarehouseSettings, text: str
 ) -> None:
-    (warehouse.data_folder / "alerts_told.json").write_text('{"webhook": {"fai')
+    (warehouse.data_folder / "alerts_told.json").write_text(text)
     assert told(warehouse, receiver.settings, FAILED) == []
     assert "alert (failed)" in receiver.texts()[0]
     assert (warehouse.data_folder / "alerts_told.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_remembered_is_told_again(
+    receiver: Receiver, warehouse: WarehouseSettings
+) -> None:
+    obstacle = warehouse.data_folder / ".alerts_told.json.new"
+    obstacle.mkdir()
+    (warning,) = told(warehouse, receiver.settings, FAILED)
+    assert warning.startswith("the message was not made or not remembered: Is a directory")
+    obstacle.rmdir()
+    told(warehouse, receiver.settings, FAILED)
+    assert ["alert (failed)" in text for text in receiver.texts()] == [True, True]
+
+
+def test_a_night_that_publishes_nothing_tells_what_no_message_told_yet(
+    receiver: Receiver, warehouse: WarehouseSettings
+) -> None:
+    with duckdb.connect(str(warehouse.published_path)) as connection:
+        connection.execute(
+            "create table alerts as select 'a' as alert_id, 'spend' as rule, 'it cost' as message, "
+            "'from calls' as query, null as usage_date, null as month, null as source_name, "
+            "null as team, null as currency"
+        )
+    for _ in range(2):
+        assert told(warehouse, receiver.settings, GOOD) == []
+    told_once, again = receiver.texts()
+    assert "\n\nalert (spend): it cost\n  from calls" in told_once
+    assert "alert (" not in again
 
 
 def test_simulated_rows_are_nobodys_news(receiver: Receiver, warehouse: WarehouseSettings) -> None:
