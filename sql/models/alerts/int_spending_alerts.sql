@@ -19,7 +19,7 @@ month_to_date as (
 complete_days as (
     select
         source_name,
-        {{ first_alerted_day('last_day') }} as first_day,
+        {{ first_alerted_day('last_day') }} as alerted_from,
         last_day
     from {{ ref('int_complete_days') }}
     where
@@ -28,7 +28,7 @@ complete_days as (
 ),
 
 known as (
-    select {{ month_start('max(first_day)') }} as first_month
+    select {{ month_start('max(alerted_from)') }} as first_month
     from complete_days
 ),
 
@@ -43,7 +43,7 @@ spent_days as (
     inner join complete_days
         on
             cost_drivers.source_name = complete_days.source_name
-            and cost_drivers.usage_date >= complete_days.first_day
+            and cost_drivers.usage_date >= complete_days.alerted_from
     where cost_drivers.baseline_date is not null
     group by
         cost_drivers.source_name,
@@ -102,7 +102,7 @@ used_tokens as (
     inner join complete_days
         on
             daily_costs.source_name = complete_days.source_name
-            and daily_costs.usage_date >= complete_days.first_day
+            and daily_costs.usage_date >= complete_days.alerted_from
             and daily_costs.usage_date <= complete_days.last_day
     group by
         daily_costs.source_name,
