@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pipelines.connectors import Source, configured_sources, connectors
 from pipelines.errors import UsageError
+from pipelines.notify_settings import load_notify
 from pipelines.setting_files import read_files, unknown_sections, unknown_settings
 from pipelines.settings import (
     WarehouseSettings,
@@ -26,6 +27,7 @@ def checked_settings(names: Sequence[str] = ()) -> tuple[WarehouseSettings, list
     read_files()
     problems = [*unknown_sections(_known_sections()), *_unknown_settings(names)]
     warehouse = _or_told(load_warehouse, problems)
+    _or_told(load_notify, problems)
     sources = _or_told(lambda: configured_sources(names), problems)
     if problems or warehouse is None or sources is None:
         # Sources are tried in the reporting time zone, so that a wrong one may be told twice.

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,7 @@ import pendulum
 import typer
 from rich.console import Console
 
+from pipelines import notify as notifications
 from pipelines import report
 from pipelines import transform as models
 from pipelines.asking import Format, ask, read_sql
@@ -30,12 +31,14 @@ from pipelines.demo import mark_demo, simulated_vendors
 from pipelines.errors import RunError, UsageError, in_a_line, next_step
 from pipelines.night_log import write_down
 from pipelines.nightly import Night, run_night
+from pipelines.notify_settings import NotifySettings, load_notify
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
 from pipelines.rates import read_rates, store_rates
 from pipelines.repair import faults
 from pipelines.setting_files import project_root
-from pipelines.settings import WarehouseSettings, load_warehouse, refuse_demo
+from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
+from pipelines.status import Form, as_json, read_status, still_differing, tell_status
 from pipelines.streams import Connector
 from pipelines.telling import say
 from pipelines.values import parse_instant
@@ -118,12 +121,15 @@ def _told() -> Iterator[None]:
 
 def _end_at_once(error: KeyboardInterrupt) -> None:
     ended = "terminated" if isinstance(error, _TerminatedError) else "interrupted"
-    far = "".join(f" after {note}" for note in getattr(error, "__notes__", ()))
-    say(errors, f"{ended}{far}; nothing is half-written: run it again to go on")
+    say(errors, f"{ended}{_how_far(error)}; nothing is half-written: run it again to go on")
     sys.stderr.flush()
     by = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
     # Threads that wait for a vendor would keep a plain exit waiting with them.
     os._exit(EXIT_INTERRUPTED[by])
+
+
+def _how_far(error: KeyboardInterrupt) -> str:
+    return "".join(f" after {note}" for note in getattr(error, "__notes__", ()))
 
 
 def _fail(error: Exception, code: int) -> None:
@@ -141,7 +147,7 @@ def nightly(
 ) -> None:
     """Load what is new, build the models, test them, publish."""
     with _told():
-        warehouse, sources = _checked(source)
+        warehouse, sources = _checked_or_told(source)
         now = parse_instant(until, warehouse.reporting_timezone) if until else None
         if now and now > pendulum.now("UTC"):
             raise UsageError(f"--until {now} lies in the future")
@@ -235,13 +241,43 @@ def rates(
 
 
 @app.command()
-def status() -> None:
-    """Show how fresh every stream is, and what disagrees with the vendor's own counts.
+def status(
+    form: Annotated[
+        Form, typer.Option("--format", help="For people, or one JSON object for machines.")
+    ] = Form.TEXT,
+) -> None:
+    """Show how fresh every stream is, what disagrees with the vendors' counts, and the alerts.
 
     Ends with 1 where a source is stale.
     """
     with _told():
-        if not report.status(console, load_warehouse()):
+        warehouse = load_warehouse()
+        found = read_status(warehouse)
+        if form is Form.JSON:
+            typer.echo(as_json(found))
+        else:
+            tell_status(console, found)
+        if not found.is_fresh:
+            raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def notify(
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a test message by every way of [notify].")
+    ] = False,
+) -> None:
+    """Try the ways by which a night tells of itself."""
+    with _told():
+        if not test:
+            raise UsageError("say --test: a night sends its message by itself")
+        settings = load_notify()
+        for warning in notifications.in_plain_sight(settings):
+            say(console, report.WARNING, f" {warning}")
+        tried = notifications.try_ways(settings)
+        for name, why in tried.items():
+            say(console, (name, "red" if why else "green"), f": {why or 'sent'}")
+        if any(tried.values()):
             raise typer.Exit(EXIT_FAILED)
 
 
@@ -332,6 +368,17 @@ def _checked(names: list[str] | None) -> tuple[WarehouseSettings, list[Source]]:
     return warehouse, sources
 
 
+def _checked_or_told(names: list[str] | None) -> tuple[WarehouseSettings, list[Source]]:
+    """Return all settings; that they are wrong is told by message, too, where that is possible."""
+    try:
+        return _checked(names)
+    except UsageError as error:
+        with suppress(UsageError):
+            line = "NOT STARTED: the settings or the command line are wrong"
+            _warn(notifications.tell_end(load_notify(), line, error.problems))
+        raise
+
+
 def _night(
     warehouse: WarehouseSettings,
     sources: Sequence[Source],
@@ -340,14 +387,39 @@ def _night(
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> None:
     began = pendulum.now("UTC")
-    night = _run(warehouse, sources, now, period, audited)
-    verdict = judge(warehouse, night)
+    ways = load_notify()
+    with _end_told(warehouse, ways):
+        night = _run(warehouse, sources, now, period, audited)
+        verdict = judge(warehouse, night)
+    night.warnings += notifications.tell_night(warehouse, ways, night, verdict)
     report.night(console, warehouse, night, verdict)
-    failed = not night.ok or (warehouse.fail_on_differences and report.still_differing(warehouse))
+    failed = not night.ok or (warehouse.fail_on_differences and still_differing(warehouse))
     code = EXIT_FAILED if failed else 0
     write_down(warehouse, night, verdict, began, pendulum.now("UTC"), code)
     if failed:
         raise typer.Exit(code)
+
+
+@contextmanager
+def _end_told(warehouse: WarehouseSettings, ways: NotifySettings) -> Iterator[None]:
+    """Tell by message, too, of a run that comes to no verdict, but for one ended by hand."""
+    try:
+        yield
+    except _TerminatedError as error:
+        line, patience = f"TERMINATED{_how_far(error)}", notifications.PATIENCE_AT_THE_END
+        if not demo_mark(warehouse).exists():
+            _warn(notifications.tell_end(ways, line, patience=patience))
+        raise
+    except Exception as error:
+        line = str(error) if isinstance(error, RunError) else in_a_line(error)
+        if not demo_mark(warehouse).exists():
+            _warn(notifications.tell_end(ways, f"NOT PUBLISHED: {line}"))
+        raise
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for one in warnings:
+        say(errors, report.WARNING, f" {one}")
 
 
 def _run(

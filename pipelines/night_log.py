@@ -6,6 +6,7 @@ import orjson
 from pendulum import DateTime
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from pipelines.alerts import counts
 from pipelines.nightly import Night
 from pipelines.published import open_published
 from pipelines.runner import SourceOutcome
@@ -63,6 +64,7 @@ def _line(
         "totals_differing": verdict.differing,
         "values_rejected": verdict.rejected,
         "calls_unpriced": verdict.unpriced,
+        "alerts": counts(verdict.alerts),
         "sources": {load.source: _source(load) for load in night.loads},
         "warnings": night.warnings,
         "models": models
@@ -115,6 +117,9 @@ def _metrics(
         for load in night.loads:
             value = load.error is not None if name == "failed" else _source(load)[name]
             gauge.labels(load.source).set(value)
+    alerts = Gauge("llm_usage_alerts", "Alerts that hold.", ["rule"], registry=registry)
+    for rule, number in counts(verdict.alerts).items():
+        alerts.labels(rule).set(number)
     if warehouse.published_path.exists():
         loaded_to = Gauge(
             "llm_usage_source_loaded_to_timestamp_seconds",

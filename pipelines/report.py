@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipelines.alerts import Alert
 from pipelines.demo import LATE, LIAR
 from pipelines.holding import Held
 from pipelines.nightly import Night
@@ -16,9 +17,9 @@ from pipelines.published import open_published
 from pipelines.repair import Fault
 from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.telling import counted, say, say_rows, shown
+from pipelines.telling import counted, say, say_rows
 from pipelines.transform import Outcome
-from pipelines.verdict import COMPLETE, NOT_PUBLISHED, Verdict
+from pipelines.verdict import COMPLETE, Verdict
 
 FAILED = ("failed", "red")
 WARNING = ("warning", "yellow")
@@ -56,24 +57,6 @@ LAST_WEEK = """
 """
 
 
-FRESHNESS = """
-    select source_name, stream, last_window_end, last_loaded_at,
-        round(epoch(now() - last_window_end) / 3600, 1) as hours_since,
-        slices, rows_read, gaps, disagreeing_windows
-    from load_status
-    order by source_name, stream
-"""
-
-AGES = """
-    select source_name, min(last_window_end) as loaded_to,
-        epoch(now() - min(last_window_end)) as age,
-        any_value(publications.last_complete_date) as last_complete_date
-    from load_status left join publications using (source_name)
-    where publications.recorded_at = (select max(recorded_at) from publications)
-    group by source_name
-    order by source_name
-"""
-
 DIFFERING = """
     select source_name, pair, usage_date, coalesce(model, 'all models') as model, measure,
         detail_value, control_value, difference, reason
@@ -84,11 +67,7 @@ DIFFERING = """
 
 SHOWN_DIFFERENCES = 20
 
-HELD = """
-    select source_name, held_since, broken_test, failing_rows, finding
-    from held_sources
-    order by source_name, broken_test
-"""
+SHOWN_ALERTS = 10
 
 AUDITED = """
     select sum(days), count(*), sum(healed_days), sum(differing_days), sum(requests)
@@ -103,16 +82,6 @@ HEALED = """
         and recorded_at = (select max(recorded_at) from publications)
     group by all
     order by max(measure), 1
-"""
-
-STILL_DIFFERING = """
-    select count(*)
-    from (
-        from audits
-        select arg_max(verdict, recorded_at) as verdict
-        group by source_name, pair, usage_date, model, measure
-    )
-    where verdict = 'still_differs'
 """
 
 REJECTED = """
@@ -144,6 +113,8 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: 
     for load in done.loads:
         if load.error:
             say(console, FAILED, f" {load.source}: {load.error}")
+    # What failed tonight is told above.
+    alerts(console, [one for one in verdict.alerts if one.rule != "failed"])
     _verdict(console, verdict)
 
 
@@ -158,19 +129,19 @@ def earlier_night(console: Console, now: datetime, done: Night) -> None:
     )
 
 
+def alerts(console: Console, found: Sequence[Alert]) -> None:
+    """Name each alert that holds, in a line; nothing where there is none."""
+    for one in found[:SHOWN_ALERTS]:
+        say(console, ("alert", "red"), f" ({one.rule}) {one.message}")
+    if len(found) > SHOWN_ALERTS:
+        say(console, f"  and {len(found) - SHOWN_ALERTS:,} more: from alerts")
+
+
 def _verdict(console: Console, verdict: Verdict) -> None:
     """Say in the last line whether the night is complete, through which day, and what is not."""
-    if verdict.word == NOT_PUBLISHED:
-        say(console, (verdict.word, "red"), f": {'; '.join(verdict.findings)}")
-        return
     # Green would belie the red lines above.
     good = "yellow" if verdict.differing else "green"
-    through = f"through {verdict.through}" if verdict.through else "no day is complete yet"
-    say(
-        console,
-        (verdict.word, good if verdict.word == COMPLETE else "red"),
-        f": {'; '.join([through, *verdict.findings])}",
-    )
+    say(console, (verdict.word, good if verdict.word == COMPLETE else "red"), f": {verdict.rest}")
 
 
 def models(console: Console, outcome: Outcome) -> None:
@@ -292,20 +263,6 @@ def audit(console: Console, warehouse: WarehouseSettings) -> None:
         )
 
 
-def still_differing(warehouse: WarehouseSettings) -> int:
-    """Return how many totals of the vendors still differed when they were last audited.
-
-    Raises:
-        RunError: nothing was published yet.
-    """
-    with open_published(warehouse) as connection:
-        # A file that an older version of this program wrote has no such table.
-        if ("audits",) not in connection.execute("show tables").fetchall():
-            return 0
-        ((figures,),) = connection.execute(STILL_DIFFERING).fetchall()
-    return int(figures)
-
-
 def rejected(console: Console, warehouse: WarehouseSettings) -> None:
     """Say how many numbers could not be summed and are NULL; nothing where there is none."""
     with open_published(warehouse) as connection:
@@ -313,44 +270,6 @@ def rejected(console: Console, warehouse: WarehouseSettings) -> None:
     if values:
         of_what = f"{counted(values, 'value')} of {counted(rows, 'row')}"
         say(console, ("rejected", "yellow"), f": {of_what}; {SEE_REJECTED}")
-
-
-def status(console: Console, warehouse: WarehouseSettings) -> bool:
-    """Print how fresh every stream is at this moment, and whether each source is fresh enough.
-
-    Returns:
-        whether every source is: its last window is no older than `stale_after`.
-
-    Raises:
-        RunError: nothing was published yet.
-    """
-    limit = warehouse.stale_after.total_seconds()
-    with open_published(warehouse) as connection:
-        found = connection.sql(FRESHNESS)
-        say_rows(console, found.columns, found.fetchall())
-        # A file that an older version of this program wrote has no such table.
-        if ("held_sources",) in connection.execute("show tables").fetchall():
-            held(console, [Held(*row) for row in connection.execute(HELD).fetchall()])
-        ages = connection.execute(AGES).fetchall()
-        ((published_at,),) = connection.execute(
-            "select max(recorded_at) from publications"
-        ).fetchall()
-    for source, loaded_to, age, last_day in ages:
-        say(
-            console,
-            ("OK", "green") if age <= limit else ("STALE", "red"),
-            f" {source}: loaded to {shown(loaded_to)}, {age / 3600:,.1f} hours ago "
-            f"(stale after {limit / 3600:g}); complete through {last_day or 'no day'}",
-        )
-    if differing := still_differing(warehouse):
-        say(
-            console,
-            ("DIFFERS", "red"),
-            f": {counted(differing, 'total')} of the vendors, read again and still not met: "
-            "from audits where verdict = 'still_differs'",
-        )
-    say(console, f"published {shown(published_at)} ({warehouse.reporting_timezone})")
-    return bool(ages) and all(age <= limit for _, _, age, _ in ages)
 
 
 def faults(console: Console, found: Sequence[Fault]) -> None:

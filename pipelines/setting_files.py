@@ -16,6 +16,9 @@ from pipelines.errors import UsageError
 
 FILES = ("config.toml", "secrets.toml")
 
+SECTIONS = ("sources", "warehouse", "alerts", "notify")
+"""The sections of these files that are ours."""
+
 OF_DLT = frozenset({"data_writer", "extract", "normalize", "load", "schema_contract"})
 """Sections that dlt itself looks for below `[sources]` and below a source."""
 
@@ -84,12 +87,12 @@ def unknown_sections(sources: Collection[str]) -> list[str]:
     problems: list[str] = []
     for file, document in read_files().items():
         for name, value in document.items():
-            if name not in ("sources", "warehouse") and name not in OF_DLT:
-                meant = _near(name, ["sources", "warehouse", *sources])
+            if name not in SECTIONS and name not in OF_DLT:
+                meant = _near(name, [*SECTIONS, *sources])
                 if meant:
                     whole = f"sources.{meant}" if meant in sources else meant
                     problems.append(f"[{name}] in .dlt/{file}: did you mean [{whole}]?")
-            elif name in ("sources", "warehouse") and not isinstance(value, dict):
+            elif name in SECTIONS and not isinstance(value, dict):
                 problems.append(f"{name} in .dlt/{file} must be a section: [{name}]")
         for name, value in _table(document, "sources").items():
             if not isinstance(value, dict):

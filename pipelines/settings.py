@@ -24,7 +24,7 @@ from pipelines.errors import UsageError
 from pipelines.http import Limits
 from pipelines.places import misplaced
 from pipelines.setting_files import OF_DLT, project_root, read_files, unknown_settings
-from pipelines.values import check_secret, memory_bytes, read_value
+from pipelines.values import RULES, check_secret, memory_bytes, read_value
 from pipelines.windows import SECONDS, Grid, Pace
 
 T = TypeVar("T")
@@ -107,6 +107,23 @@ class SourceSettings:
 
 
 @dataclass(frozen=True)
+class AlertSettings:
+    """What a person is to be told of: `[alerts]`."""
+
+    spend_factor: float = setting(
+        "how many times the median of its weekday a source's day may cost before it is an alert",
+        2.0,
+    )
+    budget_steps: list[str] = setting(
+        "the percents of its budget at which a team's month becomes an alert", ["80", "100"]
+    )
+    unpriced_percent: float = setting(
+        "how many percent of a source's tokens of seven days may have no price", 5.0
+    )
+    off: list[str] = setting(f"rules that are not looked at, of: {', '.join(RULES)}", [])
+
+
+@dataclass(frozen=True)
 class WarehouseSettings:
     """Where the warehouse is, whose days it counts, and in which currency it reports."""
 
@@ -156,6 +173,7 @@ class WarehouseSettings:
         "beside the warehouse",
         "1GB",
     )
+    alerts: AlertSettings = field(default_factory=AlertSettings, kw_only=True)
 
     @property
     def memory_for_duckdb(self) -> str:
@@ -188,23 +206,46 @@ def refuse_demo(warehouse: WarehouseSettings) -> None:
 
 
 def load_warehouse() -> WarehouseSettings:
-    """Read `[warehouse]`; relative paths are taken from the project's root.
+    """Read `[warehouse]` and `[alerts]`; relative paths are taken from the project's root.
 
     Raises:
         UsageError: a settings file cannot be read, a setting is unknown or cannot be used, or the
             files cannot be where they are to be.
     """
+    problems: list[str] = []
+    found = alerts = None
+    try:
+        found = load_section(WarehouseSettings, "warehouse")
+    except UsageError as error:
+        problems += error.problems
+    try:
+        alerts = load_section(AlertSettings, "alerts")
+    except UsageError as error:
+        problems += error.problems
+    if found:
+        root = project_root()
+        found = replace(found, path=root / found.path, published_path=root / found.published_path)
+        problems += misplaced(found.path, found.published_path)
+    if problems or not found or not alerts:
+        raise UsageError(*problems)
+    return replace(found, alerts=alerts)
+
+
+def load_section(cls: type[T], section: str) -> T:
+    """Read a section that is of no source, such as `warehouse`, into `cls`.
+
+    Raises:
+        UsageError: a settings file cannot be read, or a setting is unknown or cannot be used.
+    """
     read_files()
     # dlt tells its makers of each run from the moment on that any setting is looked up.
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    problems = unknown_settings("warehouse", setting_names(WarehouseSettings))
+    problems = unknown_settings(section, setting_names(cls))
     try:
-        found = _load(WarehouseSettings, "warehouse", {})
+        found = _load(cls, section, {})
     except UsageError as error:
         raise UsageError(*problems, *error.problems) from None
-    root = project_root()
-    found = replace(found, path=root / found.path, published_path=root / found.published_path)
-    if problems := [*problems, *misplaced(found.path, found.published_path)]:
+    if problems:
         raise UsageError(*problems)
     return found
 

@@ -252,12 +252,16 @@ def _cause(said: str) -> str:
     return " ".join(told[: 1 if "Traceback" in said else 3]) or "it said nothing"
 
 
-def variables(warehouse: WarehouseSettings) -> dict[str, str | int]:
+def variables(warehouse: WarehouseSettings) -> dict[str, str | int | list[str]]:
     """Return the variables of every run: a run whose differ has dbt read the whole project anew."""
     return {
         "reporting_timezone": warehouse.reporting_timezone,
         "reporting_currency": warehouse.reporting_currency,
         "rate_max_age": warehouse.rate_max_age.in_days(),
+        "alert_spend_factor": f"{warehouse.alerts.spend_factor:g}",
+        "alert_budget_steps": warehouse.alerts.budget_steps,
+        "alert_unpriced_percent": f"{warehouse.alerts.unpriced_percent:g}",
+        "alerts_off": " ".join(warehouse.alerts.off),
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -29,8 +29,14 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "stale_after": (1, YEAR, "a duration from a second (PT1S) to a year (P366D)"),
     "rate_max_age": (0, YEAR, "a duration of at most a year"),
     "audit_window": (0, 10 * YEAR, "a duration of at most ten years"),
+    "spend_factor": (1, 1000, "a number from 1 to 1000"),
+    "unpriced_percent": (0, 100, "a number from 0 to 100"),
+    "smtp_port": (1, 65_535, "a number from 1 to 65535"),
 }
 """What a setting of this name may be, at least and at most (a duration in seconds), in words."""
+
+RULES = ("failed", "held", "stale", "differs", "budget", "landing", "spend", "unpriced")
+"""The rules of alerts, in the order in which they are told."""
 
 FIRST_YEAR = 2000
 """No vendor has a call of an earlier year: whoever writes one has mistyped it."""
@@ -226,6 +232,39 @@ def _check_address(value: str) -> None:
         raise UsageError("is not an address of the form https://host/path")
 
 
+def _check_webhook(value: str) -> None:
+    if value:
+        _check_address(value)
+
+
+def _check_mail_addresses(value: Iterable[str]) -> None:
+    for one in value:
+        if not (
+            re.fullmatch(r"[^@\s<>,]+@[^@\s<>,]+", one) and one.isascii() and one.isprintable()
+        ):
+            raise UsageError(f"{one!r} is not an address of the form name@example.com")
+
+
+def _check_mail_address(value: str) -> None:
+    if value:
+        _check_mail_addresses([value])
+
+
+def _check_security(value: str) -> None:
+    if value not in ("starttls", "tls", "none"):
+        raise UsageError('is none of "starttls", "tls" and "none"')
+
+
+def _check_steps(value: Iterable[str]) -> None:
+    if not all(re.fullmatch(r"[1-9][0-9]{0,3}", one) for one in value):
+        raise UsageError("must be whole percents, such as [80, 100]")
+
+
+def _check_rules(value: Iterable[str]) -> None:
+    if unknown := sorted(set(value) - set(RULES)):
+        raise UsageError(f"names {', '.join(unknown)}; there are {', '.join(RULES)}")
+
+
 def _check_memory(value: str) -> None:
     if memory_bytes(value) < LEAST_MEMORY:
         raise UsageError("must be 100MB or more")
@@ -240,5 +279,11 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "rates": _check_rates,
     "rates_url": _check_address,
     "memory_limit": _check_memory,
+    "budget_steps": _check_steps,
+    "off": _check_rules,
+    "webhook": _check_webhook,
+    "email": _check_mail_addresses,
+    "email_from": _check_mail_address,
+    "smtp_security": _check_security,
 }
 """What has a form of its own, by the name of the setting."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from pipelines.alerts import Alert, standing
 from pipelines.nightly import Night
 from pipelines.published import open_published
 from pipelines.settings import WarehouseSettings
@@ -33,6 +34,7 @@ class Verdict:
         differing: how many totals of the vendors the published rows do not meet.
         rejected: how many published values could not be summed.
         unpriced: how many published calls have no cost.
+        alerts: those that hold, those of before this night, too.
     """
 
     word: str
@@ -41,6 +43,15 @@ class Verdict:
     differing: int = 0
     rejected: int = 0
     unpriced: int = 0
+    alerts: tuple[Alert, ...] = ()
+
+    @property
+    def rest(self) -> str:
+        """What is said after the word: the last complete day, and what is not as it should be."""
+        if self.word == NOT_PUBLISHED:
+            return "; ".join(self.findings)
+        through = f"through {self.through}" if self.through else "no day is complete yet"
+        return "; ".join([through, *self.findings])
 
     @property
     def findings(self) -> list[str]:
@@ -60,16 +71,17 @@ def judge(warehouse: WarehouseSettings, done: Night) -> Verdict:
         RunError: the published file cannot be read.
     """
     faults = list(_faults(done))
+    alerts = standing(warehouse, done)
     if not done.published:
         stays = "the file of before stays" if warehouse.published_path.exists() else "no file yet"
-        return Verdict(NOT_PUBLISHED, None, (*faults, stays))
+        return Verdict(NOT_PUBLISHED, None, (*faults, stays), alerts=alerts)
     with open_published(warehouse) as connection:
-        latest, *figures = connection.execute(PUBLISHED).fetchall()[0]
+        ((latest, differing, rejected, unpriced),) = connection.execute(PUBLISHED).fetchall()
     through, behind = latest or (None, None)
     if behind:
         faults.append(f"behind: {behind}")
     word = COMPLETE if through and not faults else NOT_COMPLETE
-    return Verdict(word, through, tuple(faults), *figures)
+    return Verdict(word, through, tuple(faults), differing, rejected, unpriced, alerts)
 
 
 def _faults(done: Night) -> list[str]:

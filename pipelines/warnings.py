@@ -38,7 +38,7 @@ def anew(set_aside: Path) -> str:
 def in_plain_sight(base_url: str) -> list[str]:
     """Say that requests, with their keys, can be read on their way; nothing on this machine."""
     url = httpx.URL(base_url.strip())
-    if url.scheme != "http" or url.host == "localhost" or _is_loopback(url.host):
+    if url.scheme != "http" or is_this_machine(url.host):
         return []
     return [
         f"base_url is plain http:// to {url.host}: whoever is on the way reads the key and the "
@@ -46,9 +46,10 @@ def in_plain_sight(base_url: str) -> list[str]:
     ]
 
 
-def _is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent to a host never leaves the machine."""
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.settings import WarehouseSettings
 from pipelines.simulator import Personality, Simulator, World
+from tests.receiver import receiving
 from tests.sql_helpers import FILE, give_parse
 from tests.test_cli import Shell
 
@@ -33,6 +34,7 @@ class Nights(NamedTuple):
     lost_at: int
     code: int
     third_is_of_a_sunday: bool
+    messages: list[str]
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         path = str(self.shell.folder / "data/llm_usage.duckdb")
@@ -54,7 +56,9 @@ def add(proxy: Personality, days_ago: int, number: int) -> int:
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     shell = Shell(tmp_path_factory.mktemp("audits") / "project")
-    with Simulator(World(days=5, rows_per_day=100), ["aiproxy"]) as simulator:
+    simulated = Simulator(World(days=5, rows_per_day=100), ["aiproxy"])
+    with receiving() as webhook, simulated as simulator:
+        shell.set(NOTIFY__WEBHOOK=webhook.address)
         proxy = simulator["aiproxy"]
         shell.set(
             SOURCES__AIPROXY__BASE_URL=proxy.settings["base_url"],
@@ -77,9 +81,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         asked = [one.query for one in proxy.world.requests if one.path.endswith("/logs/search")]
         lost_at = noon(proxy, LOST)
         is_sunday = began.day_of_week == pendulum.SUNDAY
-        yield Nights(
-            shell, second.stdout, third.stdout, asked, lost_at, third.returncode, is_sunday
-        )
+        said = (second.stdout, third.stdout)
+        code, texts = third.returncode, webhook.texts()
+        yield Nights(shell, *said, asked, lost_at, code, is_sunday, texts)
 
 
 def line_of(said: str) -> str:
@@ -119,6 +123,18 @@ def test_what_stays_lost_is_said_each_night_and_looked_into_on_sundays(nights: N
     assert windows
     again = [one for one in windows if one[0] <= lost_at <= one[1]]
     assert bool(again) == nights.third_is_of_a_sunday, "what is known is looked into on Sundays"
+
+
+def test_what_stays_lost_is_an_alert_of_one_night(nights: Nights) -> None:
+    first, second, third = nights.messages
+    ((message, query),) = nights.ask("select message, query from alerts where rule = 'differs'")
+    differing = len(nights.ask(query))
+    assert message.startswith(f"aiproxy does not meet {differing} totals of its vendor on 20")
+    assert f"alert (differs): {message}\n  {query}" in second
+    assert "alert" not in first
+    assert "alert (" not in third
+    assert "1 alert told before still holds" in third
+    assert f"alert (differs) {message}" in nights.third
 
 
 def test_a_setting_makes_it_an_exit_code(nights: Nights) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.settings import WarehouseSettings
 from pipelines.simulator import Fault, Personality, Simulator, World
+from tests.receiver import Receiver, receiving
 from tests.sql_helpers import FILE, give_parse
 
 SHANGHAI = "Asia/Shanghai"
@@ -44,8 +46,14 @@ def shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture(scope="module")
+def webhook() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def night(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, webhook: Receiver
 ) -> Iterator[tuple[Personality, Shell, subprocess.CompletedProcess[str]]]:
     """One night of a small AI Proxy, loaded, modelled, tested and published."""
     shell = Shell(tmp_path_factory.mktemp("night") / "project")
@@ -57,6 +65,7 @@ def night(
             SOURCES__AIPROXY__START="P2D",
             SOURCES__AIPROXY__ATTEMPTS="1",
             WAREHOUSE__REPORTING_TIMEZONE=SHANGHAI,
+            NOTIFY__WEBHOOK=webhook.address,
         )
         path = shell.folder / "data" / FILE
         give_parse(WarehouseSettings(path=path, reporting_timezone=SHANGHAI))
@@ -144,19 +153,57 @@ def test_machines_are_told_of_each_night(night: Night) -> None:
     assert (bad["verdict"], bad["exit_code"]) == ("NOT COMPLETE", 1)
     assert bad["faults"] == ["failed: aiproxy"]
     assert "HTTP 500" in bad["sources"]["aiproxy"]["error"]
+    text = (shell.folder / "data/metrics.prom").read_text()
     metrics = {
         (one.name, one.labels.get("source")): one.value
-        for family in text_string_to_metric_families(
-            (shell.folder / "data/metrics.prom").read_text()
-        )
+        for family in text_string_to_metric_families(text)
         for one in family.samples
     }
+    alerts = dict(re.findall(r'llm_usage_alerts\{rule="(\w+)"\} (\d)', text))
     assert metrics["llm_usage_night_exit_code", None] == 1
     assert metrics["llm_usage_source_failed", "aiproxy"] == 1
     began = datetime.fromisoformat(bad["began_at"]).timestamp()
     assert metrics["llm_usage_night_began_timestamp_seconds", None] == pytest.approx(began)
     loaded_to = metrics["llm_usage_source_loaded_to_timestamp_seconds", "aiproxy"]
     assert 0 < began - loaded_to < 3 * 3600
+    assert (good["alerts"]["failed"], bad["alerts"]["failed"]) == (0, 1)
+    assert alerts["failed"] == "1"
+    assert alerts.keys() >= {"spend", "budget", "stale"}
+
+
+def test_people_are_told_of_each_night(night: Night, webhook: Receiver) -> None:
+    _, shell, done = night
+    good, *_, bad = webhook.texts()
+    verdict, brought = good.split("\n\n")
+    assert verdict == done.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d: \d+\.\d\d USD for \d+ calls( \(\d+ unpriced\))?\n"
+        r"aiproxy: [\d,]+ rows loaded",
+        brought,
+    )
+    assert bad.startswith("NOT COMPLETE: through 20")
+    assert "\naiproxy failed: " in bad
+    assert "\n\nalert (failed): aiproxy could not be loaded\n" in bad
+    nights = (shell.folder / "data/nights.jsonl").read_text().splitlines()
+    assert len(webhook.got) == len(nights)
+
+
+def test_status_for_machines(night: Night) -> None:
+    _, shell, _ = night
+    done = shell("status", "--format", "json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["is_fresh"], found["reporting_timezone"]) == (0, True, SHANGHAI)
+    (source,) = found["sources"]
+    assert (source["source"], source["is_stale"]) == ("aiproxy", False)
+    asked = datetime.fromisoformat(found["asked_at"])
+    loaded_to = datetime.fromisoformat(source["loaded_to"])
+    assert (asked - loaded_to).total_seconds() == pytest.approx(source["age_seconds"])
+    assert {"logs", "groups"} & {stream["stream"] for stream in found["streams"]}
+    assert (found["held"], found["totals_differing"], found["alerts"]) == ([], 0, [])
+    shell.set(WAREHOUSE__STALE_AFTER="PT1S")
+    stale = shell("status", "--format", "json")
+    del shell.env["WAREHOUSE__STALE_AFTER"]
+    assert (stale.returncode, json.loads(stale.stdout)["is_fresh"]) == (1, False)
 
 
 def test_a_failing_test_keeps_the_published_file(night: Night) -> None:
@@ -182,11 +229,13 @@ def test_a_backfill_of_a_local_day(night: Night) -> None:
     assert (done.returncode, "logs" in done.stdout) == (0, True)
 
 
-def test_a_warehouse_held_by_another_program_is_named(night: Night) -> None:
+def test_a_warehouse_held_by_another_program_is_named(night: Night, webhook: Receiver) -> None:
     _, shell, _ = night
     with duckdb.connect(str(shell.folder / "data/warehouse.duckdb")):
         done = shell("nightly")
     assert done.returncode == 1
+    assert webhook.texts()[-1].startswith("NOT PUBLISHED: ")
+    assert "is open in another program" in webhook.texts()[-1]
     assert "is open in another program" in done.stderr
     assert str(os.getpid()) in done.stderr
 

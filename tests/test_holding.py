@@ -14,6 +14,7 @@ from pipelines.connectors import connectors
 from pipelines.differences import tables
 from pipelines.publish import publish
 from pipelines.settings import WarehouseSettings
+from pipelines.status import read_status, tell_status
 from pipelines.transform import Outcome, check, transform
 from pipelines.warehouse import create_raw_tables
 from tests.sql_helpers import FILE, give_parse
@@ -64,7 +65,7 @@ class Story:
         with duckdb.connect(str(self.warehouse.published_path), read_only=True) as connection:
             self.published[name] = shown(connection, "p")
         console = Console(record=True, width=300)
-        report.status(console, self.warehouse)
+        tell_status(console, read_status(self.warehouse))
         self.status[name] = console.export_text()
 
     def rows(self, night: str, table: str, source: str) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.loads import Project, frozen, vendor
+from tests.receiver import receiving
 
 NIGHT = "from pipelines.cli import app; app(['nightly'])"
 PLAIN = """
@@ -40,6 +41,23 @@ def started(script: str) -> subprocess.Popen[str]:
         return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_night_that_is_terminated_says_so_by_message(
+    slow: tuple[Any, Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, _ = slow
+    with receiving() as webhook:
+        monkeypatch.setenv("NOTIFY__WEBHOOK", webhook.address)
+        child = started(NIGHT)
+        deadline = time.monotonic() + 30
+        while not proxy.world.requests and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(child.pid, signal.SIGTERM)
+        _, said = child.communicate(timeout=30)
+    assert child.returncode == 143, said
+    (text,) = webhook.texts()
+    assert text.startswith("TERMINATED after aiproxy 0 of ")
 
 
 @pytest.mark.parametrize(

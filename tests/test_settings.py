@@ -12,7 +12,9 @@ import pytest
 
 from pipelines.connectors import configured_sources, connectors
 from pipelines.errors import UsageError
+from pipelines.notify_settings import NotifySettings
 from pipelines.settings import (
+    AlertSettings,
     WarehouseSettings,
     load_source,
     load_warehouse,
@@ -182,6 +184,17 @@ def test_reporting_currency_and_the_age_of_its_rates(
     assert (found.reporting_currency, found.rate_max_age.in_days()) == ("EUR", 7)
 
 
+def test_alerts_and_notify_have_sections_of_their_own(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / ".dlt/config.toml").write_text("[alerts]\nbudget_steps = [50, 90]\noff = []\n")
+    dlt.current.run_context().reload()
+    monkeypatch.setenv("ALERTS__OFF", "stale, spend")
+    found = load_warehouse().alerts
+    assert (found.budget_steps, found.off) == (["50", "90"], ["stale", "spend"])
+    assert (found.spend_factor, found.unpriced_percent) == (2, 5)
+
+
 @pytest.mark.parametrize("code", ["usd", "eur", "EURO", "RMB", "$", ""])
 def test_currency_not_a_code(project: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Reported as firefly-iii/firefly-iii#10460, looplj/axonhub#2202."""
@@ -221,6 +234,7 @@ def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:
 def test_the_settings_files_name_every_setting() -> None:
     folder = Path(__file__).resolve().parent.parent / ".dlt"
     written = "".join((folder / one).read_text() for one in ("config.toml", "secrets.toml.example"))
-    classes = [WarehouseSettings, *(one.settings for one in connectors().values())]
+    own = (WarehouseSettings, AlertSettings, NotifySettings)
+    classes = [*own, *(one.settings for one in connectors().values())]
     names = {name for one in classes for name in setting_names(one)}
     assert not [name for name in names if not re.search(rf"(?m)^(# +)?{name}\b", written)]

@@ -47,7 +47,7 @@ class Project:
         self.folder = folder
         self._monkeypatch = monkeypatch
         for variable in os.environ:
-            if variable.upper().startswith(("SOURCES__", "WAREHOUSE__")):
+            if variable.upper().startswith(("SOURCES__", "WAREHOUSE__", "ALERTS__", "NOTIFY__")):
                 monkeypatch.delenv(variable)
         monkeypatch.setenv("DLT_PROJECT_DIR", str(folder))
 
@@ -222,6 +222,36 @@ def test_a_value_of_the_warehouse(project: Project, name: str, value: str, words
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ALERTS__SPEND_FACTOR", "0.5", "from 1 to 1000"),
+        ("ALERTS__SPEND_FACTOR", "double", "must be a number"),
+        ("ALERTS__UNPRICED_PERCENT", "101", "from 0 to 100"),
+        ("ALERTS__BUDGET_STEPS", "0.8", "must be whole percents"),
+        ("ALERTS__BUDGET_STEPS", "80, all", "must be whole percents"),
+        ("ALERTS__OFF", "stale, spending", "names spending; there are failed, held"),
+        ("ALERTS__SPEND_FACTORS", "2", "did you mean ALERTS__SPEND_FACTOR?"),
+        ("NOTIFY__WEBHOOK", "hooks.example.com/very-secret", "its value is not an address"),
+        ("NOTIFY__WEBHOOK", "https://", "its value is not an address"),
+        ("NOTIFY__EMAIL", "a.example.com", "is not an address of the form name@example.com"),
+        ("NOTIFY__EMAIL", '["a@b\\nBcc: c@d"]', "is not an address of the form"),
+        ("NOTIFY__EMAIL", "a@example.com", "email_from is missing, which email needs"),
+        ("NOTIFY__EMAIL_FROM", "Usage <a@b>", "is not an address of the form"),
+        ("NOTIFY__SMTP_PORT", "0", "from 1 to 65535"),
+        ("NOTIFY__SMTP_SECURITY", "ssl", 'is none of "starttls", "tls" and "none"'),
+        ("NOTIFY__SMTP_PASSWORD", "very-secret\x07", "its value must be one line"),
+        ("NOTIFY__WEBHOOKS", "very-secret", "did you mean NOTIFY__WEBHOOK?"),
+    ],
+)
+def test_a_value_of_alerts_and_notify(
+    project: Project, variable: str, value: str, words: str
+) -> None:
+    project.set(**PROXY, **{variable: value})
+    project.refuses(words)
+    assert "very-secret" not in project("nightly").said
+
+
+@pytest.mark.parametrize(
     ("variable", "words"),
     [
         ("SOURCES__AIPROXY__LOOKBACK", "did you mean SOURCES__AIPROXY__LOOK_BACK?"),
@@ -264,6 +294,8 @@ def test_variables_of_other_programs_are_let_be(project: Project, variable: str)
         ("config.toml", "[warehose]\npath = 'x'\n", "did you mean [warehouse]?"),
         ("config.toml", "[warehouse]\ntimezone = 'UTC'\n", "timezone in .dlt/config.toml"),
         ("config.toml", "warehouse = 3\n", "must be a section: [warehouse]"),
+        ("config.toml", "notify = 'x'\n", "must be a section: [notify]"),
+        ("config.toml", "[alert]\noff = []\n", "did you mean [alerts]?"),
         ("config.toml", "sources = 3\n", "must be a section: [sources]"),
         ("config.toml", "[sources]\naiproxy = 3\n", "must be a section: [sources.aiproxy]"),
         ("config.toml", "[sources.weave]\nattempts = true\n", "must be a whole number"),
