@@ -1,6 +1,6 @@
 """A headless Chromium of the operating system, spoken to over its own debugging pipe.
 
-Chrome's DevTools protocol: JSON messages that end with a zero byte, on the file descriptors 3 and 4.
+Chrome's DevTools protocol: JSON that ends with a zero byte, on the file descriptors 3 and 4.
 """
 
 import base64

@@ -17,6 +17,9 @@ CHARTS = ("days", "budgets", "drivers", "cache", "errors", "latency")
 
 SHOWN_ROWS = 10
 
+OF_WORDS = {"reason", "measure", "cause", "why"}
+"""Columns whose values are words of ours, never a name."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -150,19 +153,21 @@ def blocks(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _shown(finding: Finding, rows: list[Row]) -> dict[str, Any]:
-    """Return a list of findings as the template shows it: the first rows, and how many there are."""
+    """Return a list of findings as the template shows it: its first rows, and how many it has."""
     names = [column.name for column in finding.columns]
-    first = [{name: _cell(row[name]) for name in names} for row in rows[:SHOWN_ROWS]]
+    first = [{name: _cell(name, row[name]) for name in names} for row in rows[:SHOWN_ROWS]]
     return {"of": finding, "rows": first, "all": len(rows), "query": query(finding.name)}
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     match value:
         case None:
             return ""
+        case str() if name in OF_WORDS:
+            return value.replace("_", " ")
         case datetime():
             return instant(value)
         case int() | Decimal():
-            return count(value)
+            return count(value, "+" if name == "difference" else "")
         case _:
             return str(value)

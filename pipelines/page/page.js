@@ -31,7 +31,9 @@
       const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
       time.dataset.written ??= time.textContent;
       const isStale = "stale" in time.dataset && seconds > staleAfter;
-      time.textContent = `${time.dataset.written}, ${age(seconds)}${isStale ? ": stale" : ""}`;
+      const old = `${age(seconds)}${isStale ? ": stale" : ""}`;
+      time.textContent = "stale" in time.dataset ? old : `${time.dataset.written}, ${old}`;
+      time.title = time.dataset.written;
       if (isStale) {
         const source = time.parentElement;
         source.className = "bad stale";

@@ -8,6 +8,9 @@ from pipelines.telling import harmless
 UNKNOWN = "\u2013"
 """What stands where nothing is known; 0 was measured."""
 
+MINUS = "\u2212"
+"""As wide as a plus sign, so that figures stand under each other."""
+
 SCALES = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -21,8 +24,8 @@ def money(amount: Decimal | None, places: int = 2, sign: str = "") -> str:
     least = Decimal(1).scaleb(-places)
     rounded = Decimal(amount).quantize(least, ROUND_HALF_UP)
     if not rounded and amount:
-        return f"{'<' if amount > 0 else '>-'}{least}"
-    return f"{rounded:{sign if rounded else ''},f}"
+        return f"<{least}" if amount > 0 else f">{MINUS}{least}"
+    return f"{rounded:{sign if rounded else ''},f}".replace("-", MINUS)
 
 
 def count(number: int | Decimal | None, sign: str = "") -> str:
@@ -30,7 +33,8 @@ def count(number: int | Decimal | None, sign: str = "") -> str:
     if number is None:
         return UNKNOWN
     text = f"{number:{sign},f}" if isinstance(number, Decimal) else f"{number:{sign},}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text.replace("-", MINUS)
 
 
 def short_count(number: int | None) -> str:
@@ -53,9 +57,11 @@ def day(when: date | None) -> str:
     return f"{when:%a} {when.day} {when:%b %Y}" if when else "no day"
 
 
-def short_day(when: date | None) -> str:
+def short_day(when: date | None, *, weekday: bool = False) -> str:
     """Return a day of a year that is plain."""
-    return f"{when.day} {when:%b}" if when else UNKNOWN
+    if when is None:
+        return UNKNOWN
+    return f"{when:%a} {when.day} {when:%b}" if weekday else f"{when.day} {when:%b}"
 
 
 def instant(when: datetime | None) -> str:

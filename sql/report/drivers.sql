@@ -35,7 +35,9 @@ sums as (
         sum(cast(cache_effect as decimal(20, 8)) * rate) as cache,
         sum(cast(cost as decimal(20, 8)) * rate) filter (baseline_date is null)
             as without_baseline,
-        sum(cast(cost as decimal(20, 8)) * rate) as cost
+        sum(cast(cost as decimal(20, 8)) * rate) as cost,
+        sum(cast(cost_change as decimal(20, 8)) * rate) filter (baseline_date is not null)
+            as change
     from drivers
 ),
 
@@ -57,6 +59,7 @@ known_steps as (
         first_baseline,
         last_baseline,
         unconverted,
+        change,
         place,
         step in ('baseline', 'day') as is_sum,
         case
