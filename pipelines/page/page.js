@@ -118,7 +118,7 @@
       return value.toLocaleString("en", { minimumFractionDigits, maximumFractionDigits });
     }
     if (measure === "calls") return value.toLocaleString("en");
-    return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 });
+    return value.toLocaleString("en", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
   }
 
   function drawDays() {
