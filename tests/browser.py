@@ -6,6 +6,7 @@ Chrome's DevTools protocol: JSON that ends with a zero byte, on the file descrip
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
+
+PATIENCE = 20
+"""Seconds after which a browser that says nothing is taken for hung."""
 
 OPTIONS = (
     *("--headless", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu"),
@@ -35,7 +39,8 @@ class Browser:
     """
 
     def __init__(self, read: int, write: int) -> None:
-        self._answers = os.fdopen(read, "rb")
+        self._answers = read
+        self._heard = b""
         self._orders = os.fdopen(write, "wb")
         self._last = 0
         self._session: str | None = None
@@ -61,8 +66,8 @@ class Browser:
                 answer: dict[str, Any] = message["result"]
                 return answer
 
-    def open(self, path: Path, width: int = 1280, dark: bool = False) -> None:
-        """Open a file, and wait until it is loaded."""
+    def open(self, path: Path, width: int = 1280, *, dark: bool = False) -> None:
+        """Open a file, and wait until it is loaded and drawn."""
         self.do(
             "Emulation.setDeviceMetricsOverride",
             **{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
@@ -74,8 +79,6 @@ class Browser:
         self.do("Page.navigate", url=path.as_uri())
         while self._next().get("method") != "Page.loadEventFired":
             pass
-        # What is drawn in the next frame is there after it.
-        self.ask("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
 
     def ask(self, script: str) -> Any:
         """Return what a piece of JavaScript comes to."""
@@ -91,10 +94,13 @@ class Browser:
         path.write_bytes(base64.b64decode(found["data"]))
 
     def _next(self) -> dict[str, Any]:
-        text = bytearray()
-        while (byte := self._answers.read(1)) != b"\0":
-            assert byte, "the browser has ended"
-            text += byte
+        while b"\0" not in self._heard:
+            ready, _, _ = select.select([self._answers], [], [], PATIENCE)
+            assert ready, f"the browser said nothing for {PATIENCE} seconds"
+            more = os.read(self._answers, 1 << 20)
+            assert more, "the browser has ended"
+            self._heard += more
+        text, _, self._heard = self._heard.partition(b"\0")
         message: dict[str, Any] = json.loads(text)
         told = message.get("params", {})
         match message.get("method"):

@@ -133,7 +133,7 @@ def blocks(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "yesterday": yesterday,
         "by_basis": [row for row in by_basis if row["cost"]],
         "month": month[0] if month else None,
-        "by_currency": [row for row in month if row["currency"]],
+        "by_currency": [row for row in month if row["currency"] and row["expected"] != 0],
         "days": days,
         "days_known": max((row["days"] for row in days), default=0),
         "days_sum": next((row for row in days if row["dimension"] == "team"), None),

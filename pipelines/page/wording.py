@@ -11,7 +11,7 @@ UNKNOWN = "\u2013"
 MINUS = "\u2212"
 """As wide as a plus sign, so that figures stand under each other."""
 
-SCALES = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
+SCALES = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
 def money(amount: Decimal | None, places: int = 2, sign: str = "") -> str:

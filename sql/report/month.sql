@@ -49,17 +49,30 @@ sums as (
     group by currency
 ),
 
+-- Nothing needs no rate: a budget in a currency that nobody spends hides no sum.
 final as (
     select
         sums.*,
-        days.converted as spent_converted,
         days.unconverted_calls,
-        days.converted + cast(sums.expected - sums.spent as decimal(20, 6)) * rates.rate
-            as expected_converted,
-        days.converted + cast(sums.lowest - sums.spent as decimal(20, 6)) * rates.rate
-            as lowest_converted,
-        days.converted + cast(sums.highest - sums.spent as decimal(20, 6)) * rates.rate
-            as highest_converted
+        coalesce(days.converted, if(sums.spent = 0, 0, null)) as spent_converted,
+        spent_converted
+        + if(
+            sums.expected = sums.spent,
+            0,
+            cast(sums.expected - sums.spent as decimal(20, 6)) * rates.rate
+        ) as expected_converted,
+        spent_converted
+        + if(
+            sums.lowest = sums.spent,
+            0,
+            cast(sums.lowest - sums.spent as decimal(20, 6)) * rates.rate
+        ) as lowest_converted,
+        spent_converted
+        + if(
+            sums.highest = sums.spent,
+            0,
+            cast(sums.highest - sums.spent as decimal(20, 6)) * rates.rate
+        ) as highest_converted
     from sums
     left join days on sums.currency = days.currency
     left join rates on sums.currency = rates.currency
