@@ -120,23 +120,32 @@ def test_the_strip_says_how_far_the_figures_can_be_trusted(changed: Change) -> N
     assert re.search(r"held since 20\S+ \S+: three rows are odd", doubted)
 
 
+MISSING = {
+    "update month_to_date set budget = null, budget_share = null": "No budget is set",
+    "update cost_drivers set baseline_date = null, volume_effect = null": "No comparison yet",
+    "delete from daily_costs": "Nothing in the last seven complete days has a price",
+    "update daily_tokens set cache_known_input_tokens = 0, calls = 0": "No source says how much",
+    "update calls set latency_ms = null": "No call of the last seven complete days says",
+    "delete from unpriced_usage": "Every call has a price",
+}
+
+
+def test_what_is_missing_is_said_in_a_sentence(changed: Change) -> None:
+    text = text_of(changed(*MISSING))
+    assert [sentence for sentence in MISSING.values() if sentence not in text] == []
+    assert "No source says which calls failed" in text
+
+
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("update month_to_date set budget = null, budget_share = null", "No budget is set"),
-        ("update cost_drivers set baseline_date = null, volume_effect = null", "No comparison yet"),
         ("delete from daily_costs_converted", "No complete day with usage"),
-        ("delete from daily_costs", "Nothing in the last seven complete days has a price"),
         ("update publications set last_complete_date = null", "No day is complete yet"),
         ("update publications set counts_in_totals = false", "No day is complete yet"),
         ("delete from month_to_date", "Nothing of this month has a price yet"),
-        ("update daily_tokens set cache_known_input_tokens = 0", "No source says how much"),
-        ("update daily_tokens set calls = 0", "No source says which calls failed"),
-        ("update calls set latency_ms = null", "No call of the last seven complete days says"),
-        ("delete from unpriced_usage", "Every call has a price"),
     ],
 )
-def test_what_is_missing_is_said_in_a_sentence(
+def test_a_page_without_money_says_what_to_do(
     changed: Change, statement: str, sentence: str
 ) -> None:
     assert sentence in text_of(changed(statement))
@@ -188,6 +197,7 @@ def test_a_page_that_cannot_be_written_is_a_warning(changed: Change) -> None:
     warehouse = changed("drop table cost_drivers")
     (warning,) = write_after_publishing(warehouse)
     assert warning.startswith("the page could not be written: ")
+    assert "lacks what the page shows" in warning
     assert "cost_drivers" in warning
     assert not page_path(warehouse).exists()
 
@@ -293,6 +303,14 @@ def test_it_draws_every_chart_at_any_width_and_asks_nobody(
 
 
 @needs_browser
+def test_a_day_without_usage_has_its_place(changed: Change, chromium: Browser) -> None:
+    gap = "delete from daily_costs_converted where usage_date = '2026-11-12'"
+    chromium.open(write_page(changed(gap)))
+    labels = "document.querySelector('[data-chart=days] .role-axis-label').textContent"
+    assert "12 Nov" in chromium.ask(labels)
+
+
+@needs_browser
 def test_the_switch_changes_what_is_stacked_and_measured(
     published: WarehouseSettings, chromium: Browser
 ) -> None:
@@ -319,7 +337,9 @@ def test_names_are_only_text(changed: Change, chromium: Browser) -> None:
     warehouse = changed(
         *(f"update {table} set {name} = '{quoted}' || {name}" for table, name in columns)
     )
-    chromium.open(write_page(warehouse))
+    page = write_page(warehouse)
+    assert "\u202e" not in page.read_text(encoding="utf-8")
+    chromium.open(page)
     for switch in ("model", "source", "key"):
         chromium.ask(f"document.querySelector('input[value={switch}]').click()")
     hover(chromium)

@@ -7,6 +7,8 @@ put into words.
 
 from pathlib import Path
 
+import duckdb
+
 from pipelines.errors import RunError, in_a_line
 from pipelines.page.render import MARK, render
 from pipelines.published import open_published
@@ -27,17 +29,25 @@ def write_page(warehouse: WarehouseSettings) -> Path:
         where it is.
 
     Raises:
-        RunError: nothing was published yet, or a file of that name is not ours.
-        duckdb.Error: the published file lacks what an older version of this program did not write.
+        RunError: nothing was published yet, the published file lacks what is shown, or a file of
+            that name is not ours.
         OSError: the folder cannot be written to.
     """
     path = page_path(warehouse)
     if path.exists() and MARK not in path.read_bytes()[:1000]:
         raise RunError(f"{path} was not written by llm-usage; move it, then `llm-usage report`")
     with open_published(warehouse) as connection:
-        text = render(connection, warehouse)
+        try:
+            text = render(connection, warehouse)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise RunError(
+                f"{warehouse.published_path} lacks what the page shows ({in_a_line(error)}), as "
+                "one of an older version does; the next publishing brings it: llm-usage publish"
+            ) from error
     fresh = path.with_name(f".{NAME}.new")
     fresh.unlink(missing_ok=True)
+    # Nobody else may read it before it has its mode.
+    fresh.touch(mode=0o600)
     fresh.write_text(text, encoding="utf-8")
     fresh.chmod(int(warehouse.published_mode, 8) & ~0o222)
     fresh.replace(path)

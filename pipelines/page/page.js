@@ -82,9 +82,22 @@
     tip.style.top = `${y + height + 24 > innerHeight ? y - height - 12 : y + 16}px`;
   }
 
+  // A day without usage has its place, too.
+  function daysOf(rows) {
+    const days = [];
+    const first = rows.map((row) => row.usage_date).filter(Boolean).sort()[0];
+    for (let day = new Date(first); day <= new Date(page.dataset.through); ) {
+      days.push(day.toISOString().slice(0, 10));
+      day.setUTCDate(day.getUTCDate() + 1);
+    }
+    return days;
+  }
+
   function draw(place, name, rows, parameters = {}) {
     const spec = read(`spec-${name}`);
     spec.config = config;
+    const x = spec.encoding?.x;
+    if (x?.field === "usage_date") x.scale = { domain: daysOf(rows) };
     for (const one of spec.params ?? []) {
       if (one.name in parameters) one.value = parameters[one.name];
     }
@@ -109,16 +122,15 @@
 
   // The days, and what is beside them.
 
-  const figures = { cost: 2, tokens: 1, calls: 0 };
+  const formats = {
+    cost: { minimumFractionDigits: 2, maximumFractionDigits: 2 },
+    tokens: { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 },
+    calls: {},
+  };
 
   function told(measure, value) {
     if (value === null) return measure === "cost" ? "not priced" : "not known";
-    if (measure === "cost") {
-      const [minimumFractionDigits, maximumFractionDigits] = [figures.cost, figures.cost];
-      return value.toLocaleString("en", { minimumFractionDigits, maximumFractionDigits });
-    }
-    if (measure === "calls") return value.toLocaleString("en");
-    return value.toLocaleString("en", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+    return value.toLocaleString("en", formats[measure]);
   }
 
   function drawDays() {

@@ -77,7 +77,19 @@ def _environment() -> Environment:
 
 def _data(value: Any) -> Markup:
     """Return a value as JSON that can stand in a script: no name in it ends the script."""
-    return htmlsafe_json_dumps(value, dumps=lambda one: orjson.dumps(one, default=_plain).decode())
+    return htmlsafe_json_dumps(
+        _harmless(value), dumps=lambda one: orjson.dumps(one, default=_plain).decode()
+    )
+
+
+def _harmless(value: Any) -> Any:
+    match value:
+        case list():
+            return [_harmless(one) for one in value]
+        case dict():
+            return {name: _harmless(one) for name, one in value.items()}
+        case _:
+            return wording.shown(value)
 
 
 def _plain(value: Any) -> float:
