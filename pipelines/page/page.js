@@ -82,6 +82,8 @@
     tip.style.top = `${y + height + 24 > innerHeight ? y - height - 12 : y + 16}px`;
   }
 
+  const sources = [...document.querySelectorAll(".sources b")].map((name) => name.textContent);
+
   // A day without usage has its place, too.
   function daysOf(rows) {
     const days = [];
@@ -98,6 +100,12 @@
     spec.config = config;
     const x = spec.encoding?.x;
     if (x?.field === "usage_date") x.scale = { domain: daysOf(rows) };
+    const color = spec.encoding?.color;
+    if (color?.field === "source_name") {
+      // A source has one colour in every chart, also where another says nothing.
+      color.scale.domain = sources;
+      color.legend.values = sources.filter((source) => rows.some((row) => row.source_name === source));
+    }
     for (const one of spec.params ?? []) {
       if (one.name in parameters) one.value = parameters[one.name];
     }
