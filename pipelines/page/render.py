@@ -40,23 +40,23 @@ def render(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) 
     Raises:
         duckdb.Error: the file lacks a table or a column.
     """
+    template = _environment().get_template("page.html.jinja")
     scripts = [_inline(name) for name in SCRIPTS]
-    return (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(
-            **blocks(connection),
-            specs={name: chart(name) for name in CHARTS},
-            styles=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own
-            scripts=scripts,
-            policy=_policy(scripts),
-            timezone=warehouse.reporting_timezone,
-            currency=warehouse.reporting_currency,
-            stale_after=warehouse.stale_after.total_seconds(),
-            is_demo=demo_mark(warehouse).exists(),
-            written_at=pendulum.now(warehouse.reporting_timezone),
-            version=version("llm-usage-warehouse"),
-        )
+    shown = blocks(connection)
+    # A setting that was changed since then holds from the next publishing on.
+    trust = shown["trust"]
+    return template.render(
+        **shown,
+        specs={name: chart(name) for name in CHARTS},
+        styles=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own
+        scripts=scripts,
+        policy=_policy(scripts),
+        timezone=trust["reporting_timezone"] or warehouse.reporting_timezone,
+        currency=trust["reporting_currency"] or warehouse.reporting_currency,
+        stale_after=warehouse.stale_after.total_seconds(),
+        is_demo=demo_mark(warehouse).exists(),
+        written_at=pendulum.now(warehouse.reporting_timezone),
+        version=version("llm-usage-warehouse"),
     )
 
 

@@ -10,6 +10,7 @@ known as (
         max(last_complete_date) filter (counts_in_totals) as yesterday,
         any_value(sources_behind) as sources_behind,
         max(recorded_at) as published_at,
+        any_value(reporting_timezone) as reporting_timezone,
         any_value(reporting_currency) as reporting_currency
     from newest
 ),
@@ -30,8 +31,7 @@ audited as (
     select
         cast(coalesce(sum(days), 0) as bigint) as audited_days,
         cast(coalesce(sum(healed_days), 0) as bigint) as healed_days,
-        cast(coalesce(sum(differing_days), 0) as bigint) as differing_days,
-        max(recorded_at) as audited_at
+        cast(coalesce(sum(differing_days), 0) as bigint) as differing_days
     from last_audit
 ),
 
