@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipelines.errors import RunError, UsageError, in_a_line, next_step
 from pipelines.night_log import write_down
 from pipelines.nightly import Night, run_night
 from pipelines.notify_settings import NotifySettings, load_notify
+from pipelines.page import write_after_publishing, write_page
 from pipelines.progress import watching
 from pipelines.publish import publish as swap_in
 from pipelines.rates import read_rates, store_rates
@@ -219,6 +221,7 @@ def publish() -> None:
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors, everything=True))
             report.published(console, swap_in(warehouse, everything=True))
+            report.warnings(console, write_after_publishing(warehouse))
 
 
 @app.command()
@@ -238,6 +241,18 @@ def rates(
             f"{loaded.rates:,} rates of {loaded.first_day} to {loaded.last_day}, "
             f"{loaded.changed:,} of them new or changed; the next transform converts with them",
         )
+
+
+@app.command("report")
+def page(
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the web browser.")] = False,
+) -> None:
+    """Write the page anew that every publishing writes, and say where it is."""
+    with _told():
+        path = write_page(load_warehouse())
+        say(console, str(path))
+        if open_:
+            webbrowser.open(path.as_uri())
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The night: load every source side by side, build and test the models, publish."""
+"""The night: load every source side by side, build and test the models, publish, write the page."""
 
 import threading
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from pipelines.connectors import Source, connectors
 from pipelines.ecb import fetch_rates
 from pipelines.errors import RunError
 from pipelines.extraction import Watcher
+from pipelines.page import write_after_publishing
 from pipelines.publish import Published, publish
 from pipelines.runner import Run, SourceOutcome, load_source
 from pipelines.settings import WarehouseSettings
@@ -93,6 +94,7 @@ def _build(night: Night, warehouse: WarehouseSettings) -> None:
     has_news = any(load.error is None for load in night.loads)
     if night.models.is_sound and (has_news or warehouse.published_path.exists()):
         night.published = publish(warehouse, everything=night.models.tested_all)
+        night.warnings += write_after_publishing(warehouse)
 
 
 def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[SourceOutcome]:

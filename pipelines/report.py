@@ -12,6 +12,7 @@ from pipelines.alerts import Alert
 from pipelines.demo import LATE, LIAR
 from pipelines.holding import Held
 from pipelines.nightly import Night
+from pipelines.page import page_path
 from pipelines.publish import Published
 from pipelines.published import open_published
 from pipelines.repair import Fault
@@ -99,8 +100,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: 
         for warning, steps in load.warnings.items():
             where = f" [{first_of(steps)}]" if steps else ""
             say(console, WARNING, f" {load.source}: {warning}{where}")
-    for warning in done.warnings:
-        say(console, WARNING, f" {warning}")
+    warnings(console, done.warnings)
     if done.models:
         models(console, done.models)
     if done.published:
@@ -163,6 +163,12 @@ def models(console: Console, outcome: Outcome) -> None:
     for line in outcome.warnings:
         say(console, "  ", WARNING, f" {line}")
     held(console, outcome.held)
+
+
+def warnings(console: Console, found: Sequence[str]) -> None:
+    """Say what a person should know of what belongs to no source."""
+    for warning in found:
+        say(console, WARNING, f" {warning}")
 
 
 def held(console: Console, found: Sequence[Held]) -> None:
@@ -314,6 +320,8 @@ def _last_week(console: Console, warehouse: WarehouseSettings) -> None:
 
 def _next(console: Console, warehouse: WarehouseSettings) -> None:
     say(console, f"private warehouse: {warehouse.path}")
+    if (page := page_path(warehouse)).exists():
+        say(console, f"the morning on one page: {page} (llm-usage report --open)")
     if demo_mark(warehouse).exists():
         say(console, "these are simulated rows; `make clean` removes them")
     say(console, 'next: llm-usage query "select * from daily_tokens order by 1 desc limit 5"')

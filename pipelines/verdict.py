@@ -5,22 +5,12 @@ from datetime import date
 
 from pipelines.alerts import Alert, standing
 from pipelines.nightly import Night
+from pipelines.page.queries import ask
 from pipelines.published import open_published
 from pipelines.settings import WarehouseSettings
 from pipelines.telling import counted
 
 COMPLETE, NOT_COMPLETE, NOT_PUBLISHED = "COMPLETE", "NOT COMPLETE", "NOT PUBLISHED"
-
-PUBLISHED = """
-    select
-        (
-            select (min(last_complete_date), any_value(sources_behind)) from publications
-            where recorded_at = (select max(recorded_at) from publications)
-        ),
-        (select count(*) from reconciliation where verdict = 'differs'),
-        (select count(*) from rejected_values),
-        (select coalesce(sum(calls), 0)::bigint from unpriced_usage)
-"""
 
 
 @dataclass(frozen=True)
@@ -76,12 +66,19 @@ def judge(warehouse: WarehouseSettings, done: Night) -> Verdict:
         stays = "the file of before stays" if warehouse.published_path.exists() else "no file yet"
         return Verdict(NOT_PUBLISHED, None, (*faults, stays), alerts=alerts)
     with open_published(warehouse) as connection:
-        ((latest, differing, rejected, unpriced),) = connection.execute(PUBLISHED).fetchall()
-    through, behind = latest or (None, None)
-    if behind:
+        (found,) = ask(connection, "trust")
+    through = found["complete_through"]
+    if behind := found["sources_behind"]:
         faults.append(f"behind: {behind}")
-    word = COMPLETE if through and not faults else NOT_COMPLETE
-    return Verdict(word, through, tuple(faults), differing, rejected, unpriced, alerts)
+    return Verdict(
+        COMPLETE if through and not faults else NOT_COMPLETE,
+        through,
+        tuple(faults),
+        found["totals_differing"],
+        found["rejected_values"],
+        found["unpriced_calls"],
+        alerts,
+    )
 
 
 def _faults(done: Night) -> list[str]:

@@ -122,6 +122,22 @@ def test_status_goes_by_the_readers_clock_and_the_publication(night: Night) -> N
     assert "published 1970" not in fresh.stdout
 
 
+def test_each_night_writes_the_page_and_report_writes_it_anew(night: Night) -> None:
+    _, shell, first = night
+    page = shell.folder / "data/report.html"
+    assert f"the morning on one page: {page}" in first.stdout
+    page.chmod(0o600)
+    page.write_text(page.read_text().replace("<h1>", "<h1>stale "))
+    shell.set(BROWSER="echo opened %s")
+    done = shell("report", "--open")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [str(page), f"opened {page.as_uri()}"],
+    )
+    assert "<h1>stale " not in page.read_text()
+    assert page.stat().st_mode & 0o777 == 0o444
+
+
 def test_a_second_night_is_incremental(night: Night) -> None:
     _, shell, _ = night
     done = shell("nightly")

@@ -1,0 +1,23 @@
+-- What share of each day's calls failed? The row without a day is of all days.
+with known as (
+    select max(last_complete_date) as usage_date from publications
+    where counts_in_totals
+    group by recorded_at
+    order by recorded_at desc limit 1
+)
+
+select
+    tokens.source_name,
+    tokens.usage_date,
+    cast(sum(tokens.errors) as bigint) as errors,
+    cast(sum(tokens.calls) as bigint) as calls,
+    sum(tokens.errors) / nullif(sum(tokens.calls), 0) as error_ratio
+from daily_tokens as tokens
+inner join known
+    on
+        tokens.usage_date > known.usage_date - 30
+        and tokens.usage_date <= known.usage_date
+where tokens.counts_in_totals and tokens.errors is not null
+group by grouping sets ((), (tokens.source_name, tokens.usage_date))
+having sum(tokens.calls) > 0
+order by tokens.usage_date nulls first, tokens.source_name
