@@ -27,6 +27,7 @@ from pipelines.checks import checked_settings
 from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
 from pipelines.errors import RunError, UsageError, in_a_line, next_step
+from pipelines.focus import Format, write_month
 from pipelines.night_log import write_down
 from pipelines.nightly import Night, run_night
 from pipelines.progress import watching
@@ -258,6 +259,19 @@ def query(
         warehouse = load_warehouse()
         zone = warehouse.reporting_timezone
         report.query(warehouse, sql, parse_instant(as_of, zone) if as_of else None)
+
+
+@app.command()
+def focus(
+    month: Annotated[str, typer.Option(help="A month of local days, such as 2026-10.")],
+    form: Annotated[Format, typer.Option("--format", help="Of both files.")] = "csv",
+    out: Annotated[
+        Path, typer.Option(help="A folder to write into; by default the present one.")
+    ] = Path(),
+) -> None:
+    """Write what a month cost as a file for finance, in the form FOCUS 1.2."""
+    with _told():
+        report.focus(console, write_month(load_warehouse(), month, form, out))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pipelines.demo import LATE, LIAR
 from pipelines.errors import UsageError
+from pipelines.focus import Written
 from pipelines.history import go_back
 from pipelines.holding import Held
 from pipelines.nightly import Night
@@ -371,6 +372,20 @@ def copied(console: Console, sizes: Mapping[Path, int]) -> None:
     """Name each file of a backup and its size."""
     for path, size in sizes.items():
         say(console, f"{path}: {size:,} bytes")
+
+
+def focus(console: Console, month: Written) -> None:
+    """Say what a month for finance comes to, what it leaves out, and whether it is final."""
+    costs = " + ".join(f"{_plain(cost)} {currency}" for currency, cost in month.costs.items())
+    say(console, f"{month.charges}: {counted(month.rows, 'charge')}, {costs or 'no cost'}")
+    say(
+        console,
+        f"{month.unpriced}: {counted(month.unpriced_rows, 'row')} of usage without a known cost, "
+        f"{counted(month.unpriced_tokens, 'token')}",
+    )
+    if month.behind:
+        days = ", ".join(f"{source} to {day or 'no day'}" for source, day in month.behind.items())
+        say(console, ("preliminary", "yellow"), f": not complete yet: {days}")
 
 
 def query(warehouse: WarehouseSettings, sql: str, as_of: datetime | None = None) -> None:

@@ -30,7 +30,10 @@ teams as (
 described as (
     select
         daily_charges.*,
-        coalesce(daily_charges.account_id, rest.unnamed_account) as account,
+        {{ ascii('coalesce(daily_charges.account_id, rest.unnamed_account)') }} as account,
+        {{ ascii('coalesce(daily_charges.api_key_name, daily_charges.app_name)') }}
+            as sub_account,
+        {{ ascii('daily_charges.model') }} as ascii_model,
         coalesce(parties.service_name, rest.service_name) as service_name,
         coalesce(parties.service_provider_name, rest.service_provider_name)
             as service_provider_name,
@@ -48,7 +51,8 @@ described as (
             else 'Tokens'
         end as unit,
         coalesce(daily_charges.provider_name, daily_charges.source_name)
-        || ':' || daily_charges.model || ':' || daily_charges.token_kind as sku
+        || ':' || {{ ascii('daily_charges.model') }} || ':' || daily_charges.token_kind
+            as sku
     from daily_charges
     left join source_parties as parties
         on
@@ -70,6 +74,18 @@ described as (
         and daily_charges.usage_date is not null
         and {{ condition }}
 )
+{%- endmacro %}
+
+{#- A text in ASCII, as FOCUS wants its texts: one that has other letters is percent-encoded. -#}
+{% macro ascii(text) -%}
+    {{ return(adapter.dispatch('ascii')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__ascii(text) -%}
+    case
+        when regexp_full_match({{ text }}, '[\x00-\x7F]*') then {{ text }}
+        else url_encode({{ text }})
+    end
 {%- endmacro %}
 
 {#- What is metered, in words. -#}
@@ -95,7 +111,7 @@ described as (
         as "BillingPeriodEnd",
     'Usage' as "ChargeCategory",
     cast(null as varchar) as "ChargeClass",
-    coalesce(model || ' ', '') || meter as "ChargeDescription",
+    coalesce(ascii_model || ' ', '') || meter as "ChargeDescription",
     'Usage-Based' as "ChargeFrequency",
     {{ day_start('usage_date') }} as "ChargePeriodStart",
     {{ day_start(days_after('usage_date', 1)) }} as "ChargePeriodEnd",
@@ -111,15 +127,17 @@ described as (
     service_name as "ServiceName",
     sku as "SkuId",
     case when sku is not null then meter end as "SkuMeter",
-    coalesce(api_key_name, app_name) as "SubAccountId",
-    coalesce(api_key_name, app_name) as "SubAccountName",
+    sub_account as "SubAccountId",
+    sub_account as "SubAccountName",
     case
         when api_key_name is not null then 'API key'
         when app_name is not null then 'App'
     end as "SubAccountType",
     tags as "Tags",
     source_name as "x_SourceName",
+    account_id as "x_AccountId",
     app_name as "x_AppName",
+    api_key_name as "x_ApiKeyName",
     model as "x_Model",
     token_kind as "x_TokenKind",
     calls as "x_Calls"

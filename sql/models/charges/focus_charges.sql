@@ -27,7 +27,7 @@ priced as (
                 else cast(1 as decimal(7, 6))
             end as decimal(26, 6)
         ) as pricing_quantity,
-        described.sku || '@' || described.price_id as sku_price,
+        described.sku || '@' || {{ ascii('described.price_id') }} as sku_price,
         prices.catalogue,
         prices.provider || ' ' || prices.region as price_list,
         prices.tier_min_input_tokens,
