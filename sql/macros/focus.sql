@@ -76,18 +76,6 @@ described as (
 )
 {%- endmacro %}
 
-{#- A text in ASCII, as FOCUS wants its texts: one that has other letters is percent-encoded. -#}
-{% macro ascii(text) -%}
-    {{ return(adapter.dispatch('ascii')(text)) }}
-{%- endmacro %}
-
-{% macro duckdb__ascii(text) -%}
-    case
-        when regexp_full_match({{ text }}, '[\x00-\x7F]*') then {{ text }}
-        else url_encode({{ text }})
-    end
-{%- endmacro %}
-
 {#- What is metered, in words. -#}
 {% macro meter_of(token_kind) -%}
     case {{ token_kind }}

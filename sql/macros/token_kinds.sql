@@ -40,18 +40,15 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- The ids of the prices that a call was billed at, of every kind. -#}
-{% macro price_id_columns(relation=none) -%}
+{#- The ids of the prices that a call was billed at, of every kind; or the one of a group of calls. -#}
+{% macro price_id_columns(relation=none, of_group=false) -%}
     {%- set prefix = relation ~ "." if relation else "" -%}
     {%- for kind in price_kinds() %}
+    {%- if of_group %}
+    min({{ kind }}_price_id) as {{ kind }}_price_id{{ "," if not loop.last }}
+    {%- else %}
     {{ prefix }}{{ kind }}_price_id{{ "," if not loop.last }}
-    {%- endfor %}
-{%- endmacro %}
-
-{#- The same of what no price was applied to, as NULL. -#}
-{% macro no_price_ids() -%}
-    {%- for kind in price_kinds() %}
-    cast(null as varchar) as {{ kind }}_price_id{{ "," if not loop.last }}
+    {%- endif %}
     {%- endfor %}
 {%- endmacro %}
 

@@ -28,12 +28,27 @@ with usage as (
     select * from {{ ref('int_usage') }}
 ),
 
+call_costs as (
+    select * from {{ ref('call_costs') }}
+),
+
 prices as (
     select * from {{ ref('prices') }}
 ),
 
 touched_days as (
     select * from {{ ref('int_touched_days') }}
+),
+
+price_ids as (
+    select
+        {{ price_ids_key() }} as price_ids_key,
+        {{ price_id_columns(of_group=true) }}
+    from call_costs
+    {% if is_incremental() %}
+        where {{ in_touched_days('call_date') }}
+    {% endif %}
+    group by {{ price_ids_key() }}
 ),
 
 touched as (
@@ -43,27 +58,37 @@ touched as (
     {% endif %}
 ),
 
-{{ metered('touched') }},
+priced as (
+    select
+        touched.*,
+        {{ price_id_columns('price_ids') }}
+    from touched
+    left join price_ids on touched.price_ids_key = price_ids.price_ids_key
+),
+
+{{ metered('priced') }},
 
 -- Few, where to look up a price for each kind of each call would be many.
 summed as (
     select
         {{ row_columns | join(', ') }},
         division,
-        {{ price_id_columns() }},
+        price_ids_key,
         {{ metered_columns(is_summed=true) }}
     from metered
     group by
         {{ row_columns | join(', ') }},
         division,
-        {{ price_id_columns() }}
+        price_ids_key
 ),
 
 numbered as (
     select
-        *,
+        summed.*,
+        {{ price_id_columns('price_ids') }},
         row_number() over () as row_number
     from summed
+    left join price_ids on summed.price_ids_key = price_ids.price_ids_key
 ),
 
 {{ charged_by_kind('numbered', ['row_number'], row_columns) }},

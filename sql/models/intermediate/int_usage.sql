@@ -7,7 +7,11 @@ with calls as (
 ),
 
 call_costs as (
-    select * from {{ ref('call_costs') }}
+    select
+        *,
+        -- All of the ids of its prices would be much to join by.
+        {{ price_ids_key() }} as price_ids_key
+    from {{ ref('call_costs') }}
 ),
 
 usage_buckets as (
@@ -55,8 +59,8 @@ usage as (
         call_costs.currency_derived,
         case when call_costs.cost is null then call_costs.reason_unpriced end
             as reason_unpriced,
-        {{ reported_cost_columns('calls') }},
-        {{ price_id_columns('call_costs') }}
+        call_costs.price_ids_key,
+        {{ reported_cost_columns('calls') }}
     from calls
     inner join call_costs
         on
@@ -94,8 +98,8 @@ usage as (
         case when cost_reported is not null then cost_kind end as cost_kind,
         null as currency_derived,
         case when cost_reported is null then 'not_reported' end as reason_unpriced,
-        {{ no_reported_costs() }},
-        {{ no_price_ids() }}
+        null as price_ids_key,
+        {{ no_reported_costs() }}
     from usage_buckets
 ),
 
@@ -130,8 +134,8 @@ final as (
         usage.cost_kind,
         usage.currency_derived,
         usage.reason_unpriced,
+        usage.price_ids_key,
         {{ reported_cost_columns('usage') }},
-        {{ price_id_columns('usage') }},
         source_roles.counts_in_totals
     from usage
     inner join source_roles
