@@ -96,8 +96,8 @@ def write_month(warehouse: WarehouseSettings, month: str, form: Format, folder: 
             ((unpriced_rows, tokens),) = connection.execute(UNPRICED, within).fetchall()
         except duckdb.CatalogException:
             raise RunError(
-                f"{warehouse.published_path} is of an older version, without the views for finance; "
-                "`llm-usage publish` writes them, after `llm-usage transform`"
+                f"{warehouse.published_path} is of an older version, without what finance needs; "
+                "the next `llm-usage nightly` adds it"
             ) from None
         if not charged and not unpriced_rows:
             raise UsageError(f"--month {month} holds nothing{_known_months(connection)}")

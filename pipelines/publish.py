@@ -33,7 +33,6 @@ from pipelines.places import previous, why_unusable
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
 
-
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
 """The views that the published file has beside its tables. They name no database, so that each
 stands on the tables of the file that it is in."""

@@ -27,8 +27,8 @@ SUPPORTED = (
 """What the file claims to support, which brings in the rules that depend on it."""
 
 CONTRADICTING = "InvoiceId-C-005-C"
-"""That InvoiceId must not be null, whether there is an invoice or not. InvoiceId-C-004-C says in the
-same words that it must be, so that no file can meet both."""
+"""That InvoiceId must not be null, whether there is an invoice or not. InvoiceId-C-004-C says as
+flatly that it must be, so that no file can meet both."""
 
 
 def main(path: str) -> int:
