@@ -3,10 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
+# What FOCUS's validator runs in, and the month that it is asked about.
+PYTHON312 ?= python3.12
+FOCUS := data/focus-venv
+MONTH ?= $(shell date +%Y-%m)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-all lint format bench torture docs clean lock
+.PHONY: help demo nightly test test-all lint format bench torture docs focus-validate clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -50,6 +54,14 @@ torture: $(READY) ## Kill, end, starve and mislead nights for an hour or two; th
 
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
 	@$(RUN)/python -m pipelines.dev.docs
+
+focus-validate: $(READY) ## Hold the file for finance of MONTH=2026-10 against FOCUS's official validator
+	@$(PYTHON312) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2> /dev/null \
+		|| { echo "FOCUS's validator needs Python 3.12 or newer; name one: make focus-validate PYTHON312=python3.13"; exit 2; }
+	@test -x $(FOCUS)/bin/focus-validator || { $(PYTHON312) -m venv --clear $(FOCUS) \
+		&& $(FOCUS)/bin/pip install --quiet --disable-pip-version-check focus-validator==2.2.1 'pyarrow<22'; }
+	@$(RUN)/llm-usage focus --month $(MONTH) --out data
+	@$(FOCUS)/bin/python pipelines/dev/focus_validate.py data/focus_$(MONTH).csv
 
 clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does not)
 	@if [ -d data ] && [ ! -e data/DEMO ] && [ "$(FORCE)" != 1 ]; then \

@@ -30,6 +30,7 @@ from pipelines.checks import checked_settings
 from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
 from pipelines.errors import RunError, UsageError, in_a_line, next_step
+from pipelines.focus import FileForm, write_month
 from pipelines.night_log import write_down
 from pipelines.nightly import Night, run_night
 from pipelines.notify_settings import NotifySettings, load_notify
@@ -318,6 +319,19 @@ def query(
         warehouse = load_warehouse()
         instant = parse_instant(as_of, warehouse.reporting_timezone) if as_of else None
         ask(warehouse, read_sql(sql), output, as_of=instant, exact=exact)
+
+
+@app.command()
+def focus(
+    month: Annotated[str, typer.Option(help="A month of local days, such as 2026-10.")],
+    form: Annotated[FileForm, typer.Option("--format", help="Of both files.")] = "csv",
+    out: Annotated[
+        Path, typer.Option(help="A folder to write into; by default the present one.")
+    ] = Path(),
+) -> None:
+    """Write what a month cost as a file for finance, in the form FOCUS 1.2."""
+    with _told():
+        report.focus(console, write_month(load_warehouse(), month, form, out))
 
 
 @app.command()

@@ -18,7 +18,12 @@ from pipelines.places import READABLE_FROM
 DAY = "usage_date"
 """The column that makes a table one of days."""
 
-NOTED = {"calls": "call_date", "call_costs": "call_date", "usage_buckets": "bucket_date"}
+NOTED = {
+    "calls": "call_date",
+    "call_costs": "call_date",
+    "usage_buckets": "bucket_date",
+    "daily_charges": "usage_date",
+}
 """The tables whose changed days the models note, and the column of the day: too long to compare."""
 
 WHOLE = "true"

@@ -32,6 +32,10 @@ from pipelines.places import READABLE_FROM, previous, why_unusable
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
 
+VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
+"""The views that the published file has beside its tables. They name no database, so that each
+stands on the tables of the file that it is in."""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -87,6 +91,7 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             if found:
                 _copy(target, fresh)
             rows = _write(connection, fresh, changed)
+            _write_views(connection, ours)
             if everything:
                 _compare_months(connection, changed)
             restated = remember(connection, changed, known, begin=not found)
@@ -122,6 +127,18 @@ def _write(
         _compare(connection, name, where)
         rows[name] = count_rows(connection, theirs)
     return rows
+
+
+def _write_views(connection: duckdb.DuckDBPyConnection, ours: str) -> None:
+    found = connection.execute(
+        "select sql from duckdb_views() where database_name = ? and schema_name = 'main' "
+        "and list_contains(?, view_name)",
+        [ours, list(VIEWS)],
+    ).fetchall()
+    connection.execute("use published.main")
+    for (statement,) in found:
+        connection.execute(statement.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+    connection.execute(f'use "{ours}".main')
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, name: str, where: str) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipelines.alerts import Alert
 from pipelines.demo import LATE, LIAR
+from pipelines.focus import Written
 from pipelines.holding import Held
 from pipelines.nightly import Night
 from pipelines.page import page_path
@@ -291,6 +292,20 @@ def copied(console: Console, sizes: Mapping[Path, int]) -> None:
     """Name each file of a backup and its size."""
     for path, size in sizes.items():
         say(console, f"{path}: {size:,} bytes")
+
+
+def focus(console: Console, month: Written) -> None:
+    """Say what a month for finance comes to, what it leaves out, and whether it is final."""
+    costs = " + ".join(f"{_plain(cost)} {currency}" for currency, cost in month.costs.items())
+    say(console, f"{month.charges}: {counted(month.rows, 'charge')}, {costs or 'no cost'}")
+    say(
+        console,
+        f"{month.unpriced}: {counted(month.unpriced_rows, 'row')} of usage without a known cost, "
+        f"{counted(month.unpriced_tokens, 'token')}",
+    )
+    if month.behind:
+        days = ", ".join(f"{source} to {day or 'no day'}" for source, day in month.behind.items())
+        say(console, ("preliminary", "yellow"), f": not complete yet: {days}")
 
 
 def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:

@@ -144,3 +144,25 @@
 {% macro duckdb__each_element(object, member) -%}
     unnest(from_json(json_extract({{ object }}, '$.{{ member }}'), '["JSON"]'))
 {%- endmacro %}
+
+{#- A text in ASCII, as FOCUS wants its texts: one that has other letters is percent-encoded. -#}
+{% macro ascii(text) -%}
+    {{ return(adapter.dispatch('ascii')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__ascii(text) -%}
+    case
+        when regexp_full_match({{ text }}, '[\x00-\x7F]*') then {{ text }}
+        else url_encode({{ text }})
+    end
+{%- endmacro %}
+
+{#- A number for all ids of prices of a row of call_costs together: of the few sets of them that there
+    are, each has another. -#}
+{% macro price_ids_key() -%}
+    {{ return(adapter.dispatch('price_ids_key')()) }}
+{%- endmacro %}
+
+{% macro duckdb__price_ids_key() -%}
+    hash({{ price_id_columns() }})
+{%- endmacro %}

@@ -59,7 +59,8 @@
 {%- endmacro %}
 
 {#- All rows of `relations`, as `union_of` gives them, but for the numbers that are not admitted:
-    they are NULL, and in `rejected` as sent. What a cost is in goes with it. -#}
+    they are NULL, and in `rejected` as sent. What a cost is in goes with it. A part of a cost that
+    does not fit is NULL, too: then the parts are not the cost, and it is not told apart by them. -#}
 {% macro admitted_union_of(relations, columns) -%}
     {%- set measures = [] -%}
     {%- set conditions = [] -%}
@@ -81,6 +82,11 @@
         {%- for name, type in columns.items() %}
         {% if name in measures -%}
             {{ admitted(name, type) }}
+        {%- elif name.endswith('_cost_reported') -%}
+            case
+                when abs({{ name }}) <= {{ limits()['cost_reported'] }}
+                    then cast({{ name }} as {{ type }})
+            end
         {%- elif name in ('currency', 'cost_kind') -%}
             case when {{ is_admitted('cost_reported') }} then cast({{ name }} as {{ type }}) end
         {%- else -%}

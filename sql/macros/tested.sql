@@ -15,6 +15,8 @@
         'usage_buckets': 'bucket_date',
         'daily_tokens': 'usage_date',
         'daily_costs': 'usage_date',
+        'daily_charges': 'usage_date',
+        'focus_charges': '"ChargePeriodStart"',
         'reconciliation': 'usage_date',
         'stg_aiproxy__calls': 'load_id',
         'stg_alibaba_model_router__billing_lines': 'billed_date',

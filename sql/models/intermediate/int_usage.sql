@@ -7,7 +7,11 @@ with calls as (
 ),
 
 call_costs as (
-    select * from {{ ref('call_costs') }}
+    select
+        *,
+        -- All of the ids of its prices would be much to join by.
+        {{ price_ids_key() }} as price_ids_key
+    from {{ ref('call_costs') }}
 ),
 
 usage_buckets as (
@@ -41,9 +45,22 @@ usage as (
         calls.cache_read_input_tokens,
         calls.cache_creation_input_tokens,
         calls.reasoning_output_tokens,
+        calls.audio_input_tokens,
+        calls.image_input_tokens,
+        calls.video_input_tokens,
+        calls.audio_output_tokens,
+        calls.image_output_tokens,
+        calls.image_count,
+        calls.web_search_count,
         call_costs.cost,
         call_costs.currency,
-        call_costs.cost_basis
+        call_costs.cost_basis,
+        call_costs.cost_kind,
+        call_costs.currency_derived,
+        case when call_costs.cost is null then call_costs.reason_unpriced end
+            as reason_unpriced,
+        call_costs.price_ids_key,
+        {{ reported_cost_columns('calls') }}
     from calls
     inner join call_costs
         on
@@ -68,9 +85,21 @@ usage as (
         cache_read_input_tokens,
         cache_creation_input_tokens,
         reasoning_output_tokens,
+        null as audio_input_tokens,
+        null as image_input_tokens,
+        null as video_input_tokens,
+        null as audio_output_tokens,
+        null as image_output_tokens,
+        null as image_count,
+        null as web_search_count,
         cost_reported as cost,
         case when cost_reported is not null then currency end as currency,
-        case when cost_reported is null then 'unpriced' else 'reported' end as cost_basis
+        case when cost_reported is null then 'unpriced' else 'reported' end as cost_basis,
+        case when cost_reported is not null then cost_kind end as cost_kind,
+        null as currency_derived,
+        case when cost_reported is null then 'not_reported' end as reason_unpriced,
+        null as price_ids_key,
+        {{ no_reported_costs() }}
     from usage_buckets
 ),
 
@@ -92,9 +121,21 @@ final as (
         usage.cache_read_input_tokens,
         usage.cache_creation_input_tokens,
         usage.reasoning_output_tokens,
+        usage.audio_input_tokens,
+        usage.image_input_tokens,
+        usage.video_input_tokens,
+        usage.audio_output_tokens,
+        usage.image_output_tokens,
+        usage.image_count,
+        usage.web_search_count,
         usage.cost,
         usage.currency,
         usage.cost_basis,
+        usage.cost_kind,
+        usage.currency_derived,
+        usage.reason_unpriced,
+        usage.price_ids_key,
+        {{ reported_cost_columns('usage') }},
         source_roles.counts_in_totals
     from usage
     inner join source_roles

@@ -23,34 +23,22 @@ usage as (
         {% endif %}
 ),
 
-call_costs as (
-    select * from {{ ref('call_costs') }}
-    {% if is_incremental() %}
-        where {{ near_touched_days('call_date') }}
-    {% endif %}
-),
-
 final as (
     select
-        usage.source_name,
-        usage.usage_date,
-        usage.provider_name,
-        usage.model,
-        coalesce(call_costs.reason_unpriced, 'not_reported') as reason,
-        cast(sum(usage.calls) as bigint) as calls,
-        cast(sum(usage.total_tokens) as bigint) as total_tokens
+        source_name,
+        usage_date,
+        provider_name,
+        model,
+        reason_unpriced as reason,
+        cast(sum(calls) as bigint) as calls,
+        cast(sum(total_tokens) as bigint) as total_tokens
     from usage
-    left join call_costs
-        on
-            usage.usage_id = call_costs.call_id
-            and usage.usage_date = call_costs.call_date
-            and usage.source_name = call_costs.source_name
     group by
-        usage.source_name,
-        usage.usage_date,
-        usage.provider_name,
-        usage.model,
-        coalesce(call_costs.reason_unpriced, 'not_reported')
+        source_name,
+        usage_date,
+        provider_name,
+        model,
+        reason_unpriced
 )
 
 select * from final

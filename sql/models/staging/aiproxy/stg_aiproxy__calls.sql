@@ -113,6 +113,20 @@ final as (
         cast(null as varchar) as conversation_id,
         cast(null as varchar) as region,
         logs.cost_reported,
+        {{ as_cost('logs.amount_input_amount') }} as input_cost_reported,
+        {{ as_cost('logs.amount_output_amount') }} as output_cost_reported,
+        {{ as_cost('logs.amount_cached_amount') }} as cache_read_cost_reported,
+        {{ as_cost('logs.amount_cache_creation_amount') }}
+            as cache_creation_cost_reported,
+        {{ as_cost('logs.amount_audio_input_amount') }} as audio_input_cost_reported,
+        {{ as_cost('logs.amount_image_input_amount') }} as image_input_cost_reported,
+        {{ as_cost('logs.amount_video_input_amount') }} as video_input_cost_reported,
+        {{ as_cost('logs.amount_audio_output_amount') }} as audio_output_cost_reported,
+        {{ as_cost('logs.amount_image_output_amount') }} as image_output_cost_reported,
+        {{ as_cost('logs.amount_web_search_amount') }} as web_search_cost_reported,
+        -- A price per request is the whole cost, and has no part among the others.
+        case when logs.price_per_request_price > 0 then logs.cost_reported end
+            as request_cost_reported,
         case when logs.cost_reported is not null then logs.currency end as currency,
         case when logs.cost_reported is not null then 'gateway_computed' end
             as cost_kind,

@@ -58,6 +58,7 @@ final as (
         null as conversation_id,
         null as region,
         billing_lines.cost as cost_reported,
+        {{ no_reported_costs() }},
         case when billing_lines.cost is not null then billing_lines.currency end
             as currency,
         case when billing_lines.cost is not null then 'chargeback' end as cost_kind,

@@ -86,6 +86,7 @@ final as (
         null as conversation_id,
         numbered.region,
         null as cost_reported,
+        {{ no_reported_costs() }},
         null as currency,
         null as cost_kind,
         true as is_settled,

@@ -95,6 +95,7 @@ final as (
         thread_id as conversation_id,
         null as region,
         null as cost_reported,
+        {{ no_reported_costs() }},
         null as currency,
         null as cost_kind,
         true as is_settled,

@@ -1,0 +1,117 @@
+-- Grain: one row per row of daily_costs, price, token kind, and way the cost is known.
+-- Key: all of these; one that is not known is NULL.
+-- Inputs: the usage that daily_costs sums, the prices at which it was billed.
+-- Rule: of a day, source and currency the costs are exactly those of daily_costs.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched_days',
+    unique_key=['source_name', 'usage_date'],
+    pre_hook="{{ note_unpublished_days() }}",
+) }}
+
+{%- set row_columns = [
+    'usage_date',
+    'source_name',
+    'provider_name',
+    'account_id',
+    'app_name',
+    'api_key_name',
+    'model',
+    'currency',
+    'cost_basis',
+    'cost_kind',
+    'reason_unpriced',
+    'counts_in_totals',
+] %}
+
+with usage as (
+    select * from {{ ref('int_usage') }}
+),
+
+call_costs as (
+    select * from {{ ref('call_costs') }}
+),
+
+prices as (
+    select * from {{ ref('prices') }}
+),
+
+touched_days as (
+    select * from {{ ref('int_touched_days') }}
+),
+
+price_ids as (
+    select
+        {{ price_ids_key() }} as price_ids_key,
+        {{ price_id_columns(of_group=true) }}
+    from call_costs
+    {% if is_incremental() %}
+        where {{ in_touched_days('call_date') }}
+    {% endif %}
+    group by {{ price_ids_key() }}
+),
+
+touched as (
+    select * from usage
+    {% if is_incremental() %}
+        where {{ in_touched_days('usage_date') }}
+    {% endif %}
+),
+
+priced as (
+    select
+        touched.*,
+        {{ price_id_columns('price_ids') }}
+    from touched
+    left join price_ids on touched.price_ids_key = price_ids.price_ids_key
+),
+
+{{ metered('priced') }},
+
+-- Few, where to look up a price for each kind of each call would be many.
+summed as (
+    select
+        {{ row_columns | join(', ') }},
+        division,
+        price_ids_key,
+        {{ metered_columns(is_summed=true) }}
+    from metered
+    group by
+        {{ row_columns | join(', ') }},
+        division,
+        price_ids_key
+),
+
+numbered as (
+    select
+        summed.*,
+        {{ price_id_columns('price_ids') }},
+        row_number() over () as row_number
+    from summed
+    left join price_ids on summed.price_ids_key = price_ids.price_ids_key
+),
+
+{{ charged_by_kind('numbered', ['row_number'], row_columns) }},
+
+final as (
+    select
+        {{ row_columns | join(', ') }},
+        token_kind,
+        price_id,
+        unit_size,
+        unit_price,
+        split,
+        cast(sum(quantity) as bigint) as quantity,
+        cast(sum(cost) as decimal(38, 12)) as cost,
+        cast(sum(calls) as bigint) as calls
+    from charged_by_kind
+    group by
+        {{ row_columns | join(', ') }},
+        token_kind,
+        price_id,
+        unit_size,
+        unit_price,
+        split
+)
+
+select * from final
