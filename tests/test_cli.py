@@ -75,6 +75,14 @@ def night(
 Night = tuple[Personality, Shell, subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="module")
+def bad_night(night: Night) -> subprocess.CompletedProcess[str]:
+    """A night after it, in which the vendor fails."""
+    proxy, shell, _ = night
+    proxy.world.faults.append(Fault("status", path="/api/logs"))
+    return shell("nightly")
+
+
 def test_a_night_ends_with_a_published_file(night: Night) -> None:
     proxy, shell, done = night
     assert (done.returncode, "all passed" in done.stdout) == (0, True), done.stderr
@@ -145,20 +153,21 @@ def test_a_second_night_is_incremental(night: Night) -> None:
     assert "tests: the touched days; all of history was last tested today" in done.stdout
 
 
-def test_a_source_that_fails_is_named_and_the_old_rows_stay(night: Night) -> None:
-    proxy, shell, _ = night
-    proxy.world.faults.append(Fault("status", path="/api/logs"))
-    done = shell("nightly")
-    assert done.returncode == 1
-    assert "failed aiproxy" in done.stdout
-    verdict = done.stdout.splitlines()[-1]
+def test_a_source_that_fails_is_named_and_the_old_rows_stay(
+    night: Night, bad_night: subprocess.CompletedProcess[str]
+) -> None:
+    _, shell, _ = night
+    assert bad_night.returncode == 1
+    assert "failed aiproxy" in bad_night.stdout
+    verdict = bad_night.stdout.splitlines()[-1]
     assert verdict.startswith("NOT COMPLETE: through 20")
     assert "; failed: aiproxy" in verdict
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in bad_night.stdout + bad_night.stderr
     with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         assert published.execute("select count(*) > 0 from calls").fetchone() == (True,)
 
 
+@pytest.mark.usefixtures("bad_night")
 def test_machines_are_told_of_each_night(night: Night) -> None:
     _, shell, _ = night
     lines = (shell.folder / "data/nights.jsonl").read_text().splitlines()
@@ -187,6 +196,7 @@ def test_machines_are_told_of_each_night(night: Night) -> None:
     assert alerts.keys() >= {"spend", "budget", "stale"}
 
 
+@pytest.mark.usefixtures("bad_night")
 def test_people_are_told_of_each_night(night: Night, webhook: Receiver) -> None:
     _, shell, done = night
     good, *_, bad = webhook.texts()
