@@ -68,6 +68,14 @@
     {{ proportion(cost, in_units(rate, 15), 10 ** 15) }}
 {%- endmacro %}
 
+{#- What some tokens cost at the average price of others: 0 for none, NULL where there are no others. -#}
+{% macro at_price_of_kind(tokens, others) -%}
+    case
+        when {{ tokens }} = 0 then 0
+        else {{ proportion(others ~ '_cost', tokens, 'nullif(' ~ others ~ ', 0)') }}
+    end
+{%- endmacro %}
+
 {#- What a table of costs says per day, source and currency. -#}
 {% macro costs_by_day(relation) -%}
     select

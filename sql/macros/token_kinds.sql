@@ -354,3 +354,29 @@ charged_by_kind as (
 {% macro published_ref(name) -%}
     {{ return(ref(name).include(database=false)) }}
 {%- endmacro %}
+
+{#- The kinds that are tokens of a call's input, those of its output, and of these the ones that are
+    text. -#}
+{% macro input_kinds() -%}
+    {{ return(['input'] + parts_of('input')) }}
+{%- endmacro %}
+
+{% macro output_kinds() -%}
+    {{ return(plain_output_kinds() + parts_of('output')) }}
+{%- endmacro %}
+
+{% macro plain_output_kinds() -%}
+    {{ return(['output', 'reasoning_output']) }}
+{%- endmacro %}
+
+{#- Of rows of daily_charges: the sum of a column over some kinds; 0 where none of them is there, and
+    NULL where a row has tokens that nothing tells apart. -#}
+{% macro sum_of_kinds(column, kinds) -%}
+    case
+        when max(case when token_kind = 'unsplit' then 1 else 0 end) = 0
+            then cast(
+                sum(case when token_kind in ('{{ kinds | join("', '") }}') then {{ column }} else 0 end)
+                as {{ 'decimal(38, 12)' if column == 'cost' else 'bigint' }}
+            )
+    end
+{%- endmacro %}

@@ -44,9 +44,17 @@ paired as (
         models.baseline_date,
         models.calls as source_calls,
         models.baseline_calls as source_baseline_calls,
+        present.charged_input,
+        present.charged_output,
         present.input_tokens,
         present.cached_tokens,
         present.saving,
+        past.charged_input as baseline_charged_input,
+        past.charged_output as baseline_charged_output,
+        past.plain_input as baseline_plain_input,
+        past.plain_input_cost as baseline_plain_input_cost,
+        past.plain_output as baseline_plain_output,
+        past.plain_output_cost as baseline_plain_output_cost,
         past.input_tokens as baseline_input_tokens,
         past.cached_tokens as baseline_cached_tokens,
         past.saving as baseline_saving,
@@ -71,6 +79,19 @@ paired as (
             and models.baseline_date = past.usage_date
 ),
 
+-- What the tokens of each day would have cost at the prices of the baseline day without
+-- any cache, so that only how many they are, of input and of output, makes a difference.
+weighed as (
+    select
+        *,
+        {{ at_price_of_kind('charged_input', 'baseline_plain_input') }}
+        + {{ at_price_of_kind('charged_output', 'baseline_plain_output') }} as full_cost,
+        {{ at_price_of_kind('baseline_charged_input', 'baseline_plain_input') }}
+        + {{ at_price_of_kind('baseline_charged_output', 'baseline_plain_output') }}
+            as baseline_full_cost
+    from paired
+),
+
 scaled as (
     select
         *,
@@ -81,13 +102,15 @@ scaled as (
             as cost_at_calls,
         {{ proportion('baseline_cost', 'tokens', 'nullif(baseline_tokens, 0)') }}
             as cost_at_tokens,
+        {{ share_of('baseline_cost', 'full_cost', 'baseline_full_cost', 9) }}
+            as cost_at_kinds,
         {{ proportion(
             'baseline_saving', 'input_tokens', 'nullif(baseline_input_tokens, 0)'
         ) }} as saving_at_input,
         {{ proportion(
             'baseline_saving', 'cached_tokens', 'nullif(baseline_cached_tokens, 0)'
         ) }} as saving_at_cached
-    from paired
+    from weighed
 ),
 
 staged as (
@@ -102,7 +125,8 @@ staged as (
         -- ... then it has its own tokens, each at what it cost on the baseline day.
         case
             when source_baseline_calls = 0 then cost
-            when tokens > 0 and baseline_tokens > 0 then coalesce(cost_at_tokens, cost)
+            when tokens > 0 and baseline_tokens > 0
+                then coalesce(cost_at_kinds, cost_at_tokens, cost)
             when baseline_calls > 0 then coalesce(cost_at_calls, cost)
             else cost
         end as cost_at_mix,
