@@ -14,6 +14,7 @@ import httpx
 import pyarrow as pa
 
 from pipelines.errors import RunError, UsageError
+from pipelines.http import until_connected
 from pipelines.rates import csv_in, parse_rates, parse_rates_xml, store_rates
 from pipelines.settings import WarehouseSettings
 from pipelines.warehouse import connect
@@ -24,8 +25,6 @@ HISTORY = "eurofxref-hist.zip"
 
 TIMEOUT = 30.0
 """Seconds."""
-
-ATTEMPTS = 3
 
 PROBLEMS = (
     *(httpx.HTTPError, httpx.InvalidURL, zipfile.BadZipFile, UnicodeDecodeError),
@@ -53,8 +52,7 @@ def fetch_rates(warehouse: WarehouseSettings) -> list[str]:
 
 
 def _new_rates(address: str, known: date | None) -> pa.Table:
-    transport = httpx.HTTPTransport(retries=ATTEMPTS - 1)
-    with httpx.Client(base_url=address, timeout=TIMEOUT, transport=transport) as client:
+    with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
         if known is None:
             return _fetched(client, HISTORY)
         newest = _fetched(client, NEWEST)
@@ -65,7 +63,7 @@ def _new_rates(address: str, known: date | None) -> pa.Table:
 
 
 def _fetched(client: httpx.Client, name: str) -> pa.Table:
-    answer = client.get(name)
+    answer = until_connected()(client.get, name)
     answer.raise_for_status()
     if name.endswith(".xml"):
         return parse_rates_xml(answer.content, name)

@@ -17,11 +17,10 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from pipelines.alerts import read_told, still_told, write_told
 from pipelines.errors import UsageError, in_a_line
-from pipelines.http import redact
+from pipelines.http import redact, until_connected
 from pipelines.message import Message, of_night, slack_payload
 from pipelines.nightly import Night
 from pipelines.notify_settings import NotifySettings
@@ -32,9 +31,6 @@ from pipelines.warnings import is_this_machine
 
 TIMEOUT = 10.0
 """Seconds that a server may be silent."""
-
-ATTEMPTS = 3
-"""How often a connection is tried that cannot be made."""
 
 PATIENCE = 60.0
 """Seconds after which a message counts as not sent, however busy its server seems."""
@@ -191,13 +187,8 @@ def in_plain_sight(settings: NotifySettings) -> list[str]:
 
 def _post(settings: NotifySettings, message: Message) -> str:
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as client:
-        connect = Retrying(
-            retry=retry_if_exception_type(httpx.ConnectError),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_fixed(1),
-            reraise=True,
-        )
-        answer = connect(client.post, settings.webhook, json=slack_payload(message))
+        payload = slack_payload(message)
+        answer = until_connected()(client.post, settings.webhook, json=payload)
     if not answer.is_success:
         # Slack says why in a word such as no_service; a page of a proxy is no help.
         said = answer.text.strip()

@@ -1,6 +1,7 @@
 """Rates that a night fetches: which file, and what is said where it cannot be had."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -84,3 +85,12 @@ def test_an_address_that_is_none_costs_a_warning(tmp_path: Path) -> None:
     warehouse = WarehouseSettings(path=tmp_path / "w.duckdb", rates_url="http://[broken/")
     (warning,) = fetch_rates(warehouse)
     assert warning.endswith("no rates are known")
+
+
+def test_rates_are_fetched_through_the_proxy_of_the_environment(
+    bank: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, warehouse = bank
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    fetch_rates(replace(warehouse, rates_url="http://rates.example/"))
+    assert server.world.requests[-1].headers["host"] == "rates.example"

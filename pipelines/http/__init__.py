@@ -1,6 +1,7 @@
 """The way every source speaks HTTP: paced, retried, signed per attempt, with errors for people."""
 
 from pipelines.http.client import ApiClient, Limits
+from pipelines.http.connections import until_connected
 from pipelines.http.errors import (
     AuthenticationError,
     BadResponseError,
@@ -35,4 +36,5 @@ __all__ = [
     "http_date",
     "redact",
     "retry_after",
+    "until_connected",
 ]

@@ -9,9 +9,26 @@ from typing import Any
 from weakref import WeakSet
 
 import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from pipelines.http.errors import InvalidRequestError
 from pipelines.http.pacing import StoppedError
+
+ATTEMPTS_TO_CONNECT = 3
+
+
+def until_connected() -> Retrying:
+    """Return what calls a function again, a second later, where no connection could be made.
+
+    For single requests. A transport of httpx that tries again does not look at the proxies that the
+    environment names.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(httpx.ConnectError),
+        stop=stop_after_attempt(ATTEMPTS_TO_CONNECT),
+        wait=wait_fixed(1),
+        reraise=True,
+    )
 
 
 class Connections:
