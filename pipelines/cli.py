@@ -331,7 +331,8 @@ def focus(
 ) -> None:
     """Write what a month cost as a file for finance, in the form FOCUS 1.2."""
     with _told():
-        report.focus(console, write_month(load_warehouse(), month, form, out))
+        warehouse = load_warehouse()
+        report.focus(console, warehouse, write_month(warehouse, month, form, out))
 
 
 @app.command()

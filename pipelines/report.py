@@ -294,7 +294,7 @@ def copied(console: Console, sizes: Mapping[Path, int]) -> None:
         say(console, f"{path}: {size:,} bytes")
 
 
-def focus(console: Console, month: Written) -> None:
+def focus(console: Console, warehouse: WarehouseSettings, month: Written) -> None:
     """Say what a month for finance comes to, what it leaves out, and whether it is final."""
     costs = " + ".join(f"{_plain(cost)} {currency}" for currency, cost in month.costs.items())
     say(console, f"{month.charges}: {counted(month.rows, 'charge')}, {costs or 'no cost'}")
@@ -306,6 +306,8 @@ def focus(console: Console, month: Written) -> None:
     if month.behind:
         days = ", ".join(f"{source} to {day or 'no day'}" for source, day in month.behind.items())
         say(console, ("preliminary", "yellow"), f": not complete yet: {days}")
+    if demo_mark(warehouse).exists():
+        say(console, ("simulated", "yellow"), ": these are the demo's rows, and nobody's bill")
 
 
 def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
