@@ -66,12 +66,12 @@ def _hurt(name: str, hurt: Hurt, times: int, place: Ground, seed: int, table: Ta
         try:
             while len(hurts) < min(at_once, times - first):
                 hurts.append(hurt(place, chance))
-            healed = _differences(place)
+            fault = _differences(place)
         except UnhealedError as error:
-            healed = str(error)
+            fault = str(error)
         done.update(one.partition(":")[0] for one in hurts)
-        if healed:
-            unhealed.append(f"{name}: {', '.join(hurts)}: {healed}")
+        if fault:
+            unhealed.append(f"{name}: {', '.join(hurts)}: {fault}")
         print(f"{name} {first + len(hurts)}: {', '.join(hurts)}", flush=True)  # noqa: T201
     equal = sum(done.values()) if not unhealed else f"all but {len(unhealed)}"
     told = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))

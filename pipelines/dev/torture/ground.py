@@ -187,7 +187,7 @@ class Ground:
 
 @contextmanager
 def ground() -> Iterator[Ground]:
-    """Make a ground in a folder of its own, which stays where a hurt did not heal."""
+    """Make a ground in a folder of its own, which is removed when all is done."""
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     world = World(now=NOW.timestamp, days=DAYS, rows_per_day=ROWS_PER_DAY, latency=LATENCY)
     with Simulator(world) as simulator:
