@@ -89,7 +89,8 @@ def comments(
 
 
 def test_every_table_and_column_has_a_comment(file: File) -> None:
-    assert file.uncommented() == [], "they lack a description in some yml of sql/models"
+    lacking = file.uncommented()
+    assert not lacking, f"no yml of sql/models describes {', '.join(lacking)}"
 
 
 def test_no_column_is_of_a_type_that_bi_cannot_show(file: File) -> None:
@@ -97,7 +98,8 @@ def test_no_column_is_of_a_type_that_bi_cannot_show(file: File) -> None:
         "select concat_ws('.', schema_name, table_name, column_name), data_type "
         "from duckdb_columns() where database_name = 'published' and not internal"
     )
-    assert [(name, kind) for name, kind in columns if kind not in TYPES] == []
+    odd = [f"{name} is a {kind}" for name, kind in columns if kind not in TYPES]
+    assert not odd, ", ".join(odd)
 
 
 def test_versions_are_described_as_the_rows_are(file: File) -> None:
