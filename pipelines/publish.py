@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.comments import write_comments
 from pipelines.differences import (
     DAY,
     NOTED,
@@ -96,6 +97,7 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
                 _compare_months(connection, changed)
             restated = remember(connection, changed, known, begin=not found)
             publication_id = stamp(connection)
+            write_comments(connection, warehouse)
             connection.execute("checkpoint published")
             connection.execute("detach published")
             _swap(fresh, target, int(warehouse.published_mode, 8) & ~0o222)

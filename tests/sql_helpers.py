@@ -114,7 +114,7 @@ class SqlWarehouse:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or shared_folder()) / FILE
-        self._target = self.path.parent / "dbt"
+        self._target = self.path.parent / "dbt" / "target"
         self._read_for = ""
         if folder is None:
             self._sql = SQL

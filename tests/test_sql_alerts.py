@@ -186,7 +186,7 @@ def test_limits_come_from_the_settings_and_make_nothing_anew(alerts: Alerts) -> 
     done = run_dbt(
         *("build", "--select", *MODELS),
         sql=SQL,
-        target=alerts.warehouse.path.parent / "dbt",
+        target=alerts.warehouse.path.parent / "dbt" / "target",
         warehouse=replace(WarehouseSettings(path=alerts.warehouse.path), alerts=chosen),
     )
     assert done.ok, done.said

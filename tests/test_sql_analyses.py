@@ -118,6 +118,13 @@ def test_there_are_twelve_short_questions() -> None:
     assert max(len(one.sql.splitlines()) for one in asked) < 15
 
 
+def test_no_answer_has_a_type_that_bi_cannot_show(morning: Morning) -> None:
+    with duckdb.connect(str(morning.warehouse.published_path), read_only=True) as connection:
+        answers = [connection.sql(one.sql) for one in docs.questions()]
+        types = {str(kind) for answer in answers for kind in answer.types}
+    assert types.isdisjoint({"HUGEINT", "DECIMAL(38,0)"})
+
+
 def test_the_command_line_takes_a_file_and_an_instant(morning: Morning) -> None:
     sql = docs.questions()[1].sql
     now = query(sql)

@@ -2,7 +2,7 @@
 select
     source_name, min(last_window_end) as loaded_up_to,
     round(epoch(now() - min(last_window_end)) / 3600, 1) as hours_behind,
-    sum(gaps) as gaps, sum(disagreeing_windows) as disagreeing_windows,
+    sum(gaps)::bigint as gaps, sum(disagreeing_windows)::bigint as disagreeing_windows,
     (
         select max(publications.last_complete_date) from publications
         where publications.source_name = load_status.source_name

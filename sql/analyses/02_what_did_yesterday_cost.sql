@@ -7,7 +7,7 @@ with known as (
 select
     team, known.source_name, account_id, coalesce(app_name, api_key_name) as app_or_key,
     model, currency, sum(cost) as cost, sum(cost_in_reporting_currency) as cost_converted,
-    sum(calls) as calls, sum(unpriced_tokens) as unpriced_tokens,
+    sum(calls)::bigint as calls, sum(unpriced_tokens)::bigint as unpriced_tokens,
     last_complete_date as known_through
 from known left join daily_costs_converted as costs
     on known.source_name = costs.source_name and known.usage_date = costs.usage_date

@@ -1,6 +1,6 @@
 -- Does our derived cost agree with the reported one, over seven days, and if not, why?
 select
-    source_name, currency, reason, sum(calls) as calls,
+    source_name, currency, reason, sum(calls)::bigint as calls,
     sum(cost_reported) as cost_reported, sum(cost_derived) as cost_derived,
     sum(cost_variance) as cost_variance
 from cost_variance

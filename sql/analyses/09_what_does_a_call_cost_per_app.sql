@@ -1,7 +1,7 @@
 -- What does a call, and a million tokens, cost per app or key, over seven complete days?
 select
     source_name, account_id, coalesce(app_name, api_key_name) as app_or_key, currency,
-    sum(calls) as calls, sum(cost) as cost,
+    sum(calls)::bigint as calls, sum(cost) as cost,
     round(sum(cost_of_calls) / nullif(sum(calls), 0), 6) as per_call,
     round(sum(cost_of_tokens) * 1000000 / nullif(sum(priced_tokens), 0), 4)
         as per_million_tokens
