@@ -16,7 +16,8 @@ from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 # BI tools show neither a 128-bit integer, which a sum is that is not cast, nor a decimal(38, 0).
 TYPES = {
     *("BOOLEAN", "INTEGER", "BIGINT", "VARCHAR", "DATE", "TIMESTAMP WITH TIME ZONE", "UUID"),
-    *("DECIMAL(18,2)", "DECIMAL(38,6)", "DECIMAL(38,12)", "DECIMAL(38,15)", "DECIMAL(38,18)"),
+    *("DECIMAL(18,2)", "DECIMAL(26,6)", "DECIMAL(38,6)", "DECIMAL(38,12)", "DECIMAL(38,15)"),
+    "DECIMAL(38,18)",
 }
 
 DAILY = {
