@@ -18,9 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from pipelines.planning import Step
-from pipelines.telling import harmless
+from pipelines.telling import harmless, named
 
 PageProgress = Callable[[int, int], None]
 
@@ -28,6 +29,10 @@ log = logging.getLogger("llm_usage")
 
 PAGES_PER_SLICE = 1000
 """A slice counts as this many units of its bar, so that its pages move the bar before it ends."""
+
+BAR, LONGEST_NAME = 10, 24
+"""Characters of a bar, and those after which the name of its source goes on in the next line: at 80
+columns there is room beside them for the ETA."""
 
 
 @dataclass
@@ -78,7 +83,7 @@ class LogWatcher:
 
     def failed(self, source: str, error: str) -> None:
         """Say why a source stopped."""
-        log.error("%s", harmless(error if error.startswith(source) else f"{source}: {error}"))
+        log.error("%s", harmless(named(source, error)))
 
     def _plan(self, source: str, steps: int) -> None:
         with self._lock:
@@ -137,20 +142,26 @@ class BarWatcher(LogWatcher):
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[LogWatcher]:
-    """Watch with bars where `console` is a terminal, else with log lines."""
-    if not console.is_terminal:
+def watching(console: Console, *, quiet: bool = False) -> Iterator[LogWatcher]:
+    """Watch with bars where `console` is a terminal, else, or if it is to be quiet, by the log."""
+    if quiet or not console.is_terminal:
         yield LogWatcher()
         return
+    # What is being read gets the room that is left: the name and the ETA are never cut.
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        SpinnerColumn(table_column=Column(no_wrap=True)),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(max_width=LONGEST_NAME, overflow="fold"),
+        ),
+        BarColumn(BAR, table_column=Column(no_wrap=True)),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[step]}", markup=False),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TextColumn("left", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[step]}", markup=False, table_column=rest),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, expand=True) as progress:
         yield BarWatcher(progress)

@@ -136,6 +136,26 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     return connection
 
 
+def is_loaded(warehouse: WarehouseSettings) -> bool:
+    """Whether the private file has a line of a ledger; it is not made where it is not there.
+
+    Raises:
+        RunError: a program has the file open, or it is no DuckDB file.
+    """
+    if not warehouse.path.exists():
+        return False
+    with connect(warehouse, read_only=True) as connection:
+        schemas = connection.execute(
+            "select schema_name from duckdb_tables() "
+            "where table_name = ? and database_name = current_database()",
+            [LEDGER],
+        ).fetchall()
+        return any(
+            connection.execute(f'from "{schema}".{LEDGER} limit 1').fetchone()
+            for (schema,) in schemas
+        )
+
+
 def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
     """Say in one line why the file could not be opened, and what to do."""
     text = str(error)
