@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Column
 
 from pipelines.planning import Step
-from pipelines.telling import harmless, named
+from pipelines.telling import harmless, named, say
 
 PageProgress = Callable[[int, int], None]
 
@@ -96,7 +96,7 @@ class LogWatcher:
 
 
 class BarWatcher(LogWatcher):
-    """Draws a bar per source; errors go to the log as they do without a terminal."""
+    """Draws a bar per source."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class BarWatcher(LogWatcher):
     def reading(self, source: str, step: Step) -> PageProgress:
         """Move the bar within the slice, page by page."""
         day = step.window.start.to_date_string()
-        self._move(source, step, 0, f"{step.stream.name} {step.scope} {day}")
+        self._move(source, step, 0, f"{day} {step.stream.name} {step.scope}")
 
         def pages(done: int, total: int) -> None:
             self._move(source, step, min(done / max(total, 1), 1))
@@ -128,7 +128,11 @@ class BarWatcher(LogWatcher):
         """Count a slice off."""
         self._count(source, rows)
         day = step.window.start.to_date_string()
-        self._move(source, step, 1, f"{step.stream.name} {day}: {rows} rows")
+        self._move(source, step, 1, f"{day} {step.stream.name}: {rows:,} rows")
+
+    def failed(self, source: str, error: str) -> None:
+        """Say above the bars why a source stopped; a line of the log would run into them."""
+        say(self._progress.console, ("failed", "red"), f" {named(source, error)}")
 
     def _move(self, source: str, step: Step, share: float, said: str | None = None) -> None:
         with self._lock:

@@ -280,10 +280,9 @@ def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
     )
     if first := [load.source for load in loads if load.first_load]:
         say(console, f"first load of {', '.join(first)}")
-    if retried := [
-        f"{source} {name} {one.retries:,}" for source, name, one in found if one.retries
-    ]:
-        say(console, f"requests that were sent again: {', '.join(retried)}")
+    retried = [f"{one.retries:,} of {source} {name}" for source, name, one in found if one.retries]
+    if retried:
+        say(console, f"requests sent again: {', '.join(retried)}")
     for source, name, one in found:
         if one.unknown_fields:
             say(console, f"new fields of {source} {name}: {', '.join(sorted(one.unknown_fields))}")
