@@ -64,8 +64,8 @@ class Status:
         reporting_timezone: whose days it counts.
         stale_after_seconds: how old the last window of a source may be.
         is_fresh: whether there are sources, and none is older.
-        sources: how fresh each is.
         last_day: what the last complete day cost; None where no day is complete yet.
+        sources: how fresh each is.
         streams: of each stream, by the names of its figures.
         held: why a source is published as before.
         totals_differing: totals of the vendors that an audit read again, and that still differ.

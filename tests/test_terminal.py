@@ -114,6 +114,10 @@ def test_a_warehouse_without_a_row_is_as_none(tmp_path: Path) -> None:
     for command in ("publish", "status"):
         done = shell(command)
         assert (done.returncode, done.stderr) == (1, f"{NOTHING_LOADED}\n")
+    with duckdb.connect(str(tmp_path / "data/warehouse.duckdb")) as private:
+        private.execute("insert into raw_aiproxy.load_ledger values (1)")
+    done = shell("check")
+    assert (done.returncode, done.stderr) == (1, "no model is built yet: llm-usage transform\n")
 
 
 def test_the_demo_keeps_away_from_what_was_published(tmp_path: Path) -> None:
