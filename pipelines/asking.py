@@ -22,9 +22,9 @@ from pipelines.settings import WarehouseSettings
 from pipelines.tables import is_number, say_texts, table_of, width_of
 from pipelines.telling import counted, shown
 
-PLACES, MOST_PLACES = 2, 6
-"""How many decimals an amount has in a table: so many, or more where the smallest of its column
-would else read as nothing."""
+PLACES, MOST_PLACES = 2, 8
+"""How many decimals the amounts of a column have in a table: so many, or more where the largest of
+them would else be told by less than two digits, as costs per token are."""
 
 ROWS_AT_ONCE = 10_000
 
@@ -152,10 +152,19 @@ def shown_exactly(value: Any) -> str:
 
 def _way(column: Sequence[Any]) -> Callable[[Any], str]:
     """Return how the values of a column are written: all with as many decimals."""
-    amounts = [abs(Decimal(one)) for one in column if isinstance(one, Decimal | float) and one]
-    if not amounts:
+    amounts = [abs(Decimal(one)) for one in column if isinstance(one, Decimal | float)]
+    largest = max(filter(Decimal.is_finite, amounts), default=Decimal(0))
+    if not largest:
         return shown
-    least = min(amounts)
-    fits = (n for n in range(PLACES, MOST_PLACES) if round(least, n))
-    places = next(fits, MOST_PLACES)
-    return lambda one: f"{one:,.{places}f}" if isinstance(one, Decimal | float) else shown(one)
+    # The place of the digit after the first one that is not 0.
+    places = min(max(PLACES, 1 - largest.adjusted()), MOST_PLACES)
+    return lambda one: _rounded(one, places) if isinstance(one, Decimal | float) else shown(one)
+
+
+def _rounded(amount: Decimal | float, places: int) -> str:
+    """Return an amount with so many decimals; what is not nothing does not read as if it were."""
+    text = f"{amount:,.{places}f}"
+    if not amount or Decimal(text.replace(",", "")):
+        return text
+    least = f"{10**-places:.{places}f}"
+    return f"<{least}" if amount > 0 else f">-{least}"

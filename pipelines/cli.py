@@ -31,7 +31,7 @@ from pipelines.backup import copy_files
 from pipelines.checks import checked_settings
 from pipelines.connectors import Source, connectors
 from pipelines.demo import mark_demo, simulated_vendors
-from pipelines.errors import NOTHING_LOADED, RunError, UsageError, in_a_line, next_step
+from pipelines.errors import RunError, UsageError, in_a_line, next_step
 from pipelines.night_log import write_down
 from pipelines.nightly import Night, run_night
 from pipelines.notify_settings import NotifySettings, load_notify
@@ -47,7 +47,7 @@ from pipelines.streams import Connector
 from pipelines.telling import insist, say
 from pipelines.values import parse_instant
 from pipelines.verdict import judge
-from pipelines.warehouse import connect, is_loaded, locked, writing
+from pipelines.warehouse import connect, locked, writing, writing_loaded
 
 PACKAGE = "llm-usage-warehouse"
 
@@ -401,12 +401,7 @@ def backup(
 
 @contextmanager
 def _writing(warehouse: WarehouseSettings) -> Iterator[Iterable[Connector]]:
-    """Hold a warehouse of which something is loaded, and make no file where nothing is."""
-    if not warehouse.path.exists():
-        raise RunError(NOTHING_LOADED)
-    with writing(warehouse):
-        if not is_loaded(warehouse):
-            raise RunError(NOTHING_LOADED)
+    with writing_loaded(warehouse):
         yield connectors().values()
 
 

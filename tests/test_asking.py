@@ -42,12 +42,13 @@ def answer(
     return capfd.readouterr().out
 
 
-def test_a_table_has_as_many_decimals_as_its_smallest_amount_needs(
+def test_sums_have_two_decimals_in_a_table_and_small_amounts_two_digits(
     published: WarehouseSettings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    said = answer(published, capfd, Format.table, "from costs")
-    assert "│ 1,234,567.8910 │" in said
-    assert "│         0.0004 │" in said
+    said = answer(published, capfd, Format.table, "select *, cost / 1e9 as per_token from costs")
+    assert "│ 1,234,567.89 │" in said
+    assert "│        <0.01 │" in said
+    assert "│    0.0012 │" in said
     assert "a|b [red]" in said
     assert said.endswith("2 rows\n")
 
