@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,25 +13,19 @@ import duckdb
 import pyarrow as pa
 from pyarrow import csv, parquet
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.errors import UsageError
 from pipelines.history import go_back
 from pipelines.published import open_published
 from pipelines.settings import WarehouseSettings
-from pipelines.telling import shown
+from pipelines.tables import is_number, say_texts, table_of, width_of
+from pipelines.telling import counted, shown
 
 PLACES, MOST_PLACES = 2, 8
 """How many decimals the amounts of a column have in a table: so many, or more where the largest of
 them would else be told by less than two digits, as costs per token are."""
 
-LEAST_TEXT = 10
-"""The fewest characters to which a column of text is folded; a wider answer is told row by row."""
-
-BETWEEN_COLUMNS = 3
 ROWS_AT_ONCE = 10_000
 
 
@@ -123,24 +117,20 @@ def _write_json(found: duckdb.DuckDBPyRelation, _: bool) -> None:
 
 def _write_markdown(found: duckdb.DuckDBPyRelation, _: bool) -> None:
     rows = [[shown_exactly(value).replace("|", "\\|") for value in row] for row in found.fetchall()]
-    Console(width=_width_of(found.columns, rows)).print(_table(found.columns, rows, box.MARKDOWN))
+    console = Console(width=width_of(found.columns, rows))
+    console.print(table_of(found.columns, rows, box.MARKDOWN))
 
 
 def _write_table(found: duckdb.DuckDBPyRelation, exact: bool) -> None:
     values = found.fetchall()
     ways = [shown_exactly if exact else _way(column) for column in zip(*values, strict=True)]
     rows = [[way(one) for way, one in zip(ways, row, strict=True)] for row in values]
-    wanted = _width_of(found.columns, rows)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else wanted
+    numbers = [is_number(column) for column in zip(*values, strict=True)]
+    is_seen = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_seen else width_of(found.columns, rows)
     console = Console(width=width)
-    numbers = [_is_number(column) for column in zip(*values, strict=True)]
-    if width < min(wanted, _least_width(found.columns, rows, numbers)):
-        for number, row in enumerate(rows, 1):
-            console.print(Text(f"row {number}", style="bold"))
-            console.print(_record(found.columns, row))
-    else:
-        console.print(_table(found.columns, rows, box.SQUARE, numbers))
-    console.print(f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}", style="dim")
+    say_texts(console, found.columns, rows, numbers)
+    console.print(counted(len(rows), "row"), style="dim")
 
 
 WRITERS: dict[Format, Callable[[duckdb.DuckDBPyRelation, bool], None]] = {
@@ -178,58 +168,3 @@ def _rounded(amount: Decimal | float, places: int) -> str:
         return text
     least = f"{10**-places:.{places}f}"
     return f"<{least}" if amount > 0 else f">-{least}"
-
-
-def _table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    lines: box.Box,
-    numbers: Sequence[bool] = (),
-) -> Table:
-    table = Table(box=lines)
-    for at, name in enumerate(columns):
-        is_number = at < len(numbers) and numbers[at]
-        table.add_column(
-            Text(shown(name)),
-            justify="right" if is_number else "left",
-            no_wrap=is_number,
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*(Text(one) for one in row))
-    return table
-
-
-def _record(columns: Sequence[str], row: Sequence[str]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    for name, value in zip(columns, row, strict=True):
-        grid.add_row(Text(f"  {shown(name)}"), Text(value, overflow="fold"))
-    return grid
-
-
-def _is_number(column: Sequence[Any]) -> bool:
-    known = [one for one in column if one is not None]
-    return bool(known) and all(
-        isinstance(one, int | float | Decimal) and not isinstance(one, bool) for one in known
-    )
-
-
-def _width_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    return sum(_widths(columns, rows)) + BETWEEN_COLUMNS * len(columns) + 1
-
-
-def _least_width(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool]
-) -> int:
-    """Return the fewest characters in which a table is legible: numbers whole, text folded."""
-    widths = list(_widths([""] * len(columns), rows))
-    kept = [
-        width if is_number else min(width, LEAST_TEXT)
-        for width, is_number in zip(widths, numbers or [False] * len(widths), strict=True)
-    ]
-    return sum(kept) + BETWEEN_COLUMNS * len(columns) + 1
-
-
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[int]:
-    for at, name in enumerate(columns):
-        yield max([cell_len(name), *(cell_len(row[at]) for row in rows)])

@@ -13,12 +13,14 @@ import traceback
 import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pendulum
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from pipelines import notify as notifications
 from pipelines import report
@@ -43,15 +45,29 @@ from pipelines.setting_files import project_root
 from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
 from pipelines.status import Form, as_json, read_status, still_differing, tell_status
 from pipelines.streams import Connector
-from pipelines.telling import say
+from pipelines.telling import insist, say
 from pipelines.values import parse_instant
 from pipelines.verdict import judge
-from pipelines.warehouse import connect, locked, writing
+from pipelines.warehouse import connect, locked, writing, writing_loaded
+
+PACKAGE = "llm-usage-warehouse"
+
+
+class _Commands(TyperGroup):
+    """Keeps the two options that set up a shell out of the help: one wants them once, if at all."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        found: list[Any] = super().get_params(ctx)
+        for one in found:
+            if one.name in {"install_completion", "show_completion"}:
+                one.hidden = True
+        return found
+
 
 app = typer.Typer(
     help="Every LLM call and usage bucket of your vendors in one DuckDB file.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=_Commands,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -68,18 +84,36 @@ SourceOption = Annotated[
 ]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llm-usage {version(PACKAGE)}")
+        raise typer.Exit
+
+
 @app.callback()
 def main(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Log every page, and show tracebacks.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say only what is not as it should be, for cron.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which one this is."),
+    ] = False,
 ) -> None:
     """Read the settings of the project that the command is run in."""
     os.environ.setdefault("DLT_PROJECT_DIR", str(project_root()))
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S %Z",
+    )
     logging.getLogger("llm_usage").setLevel(level)
     state["verbose"] = verbose
+    console.quiet = quiet
 
 
 state = {"verbose": False}
@@ -289,10 +323,11 @@ def notify(
             raise UsageError("say --test: a night sends its message by itself")
         settings = load_notify()
         for warning in notifications.in_plain_sight(settings):
-            say(console, report.WARNING, f" {warning}")
+            insist(console, report.WARNING, f" {warning}")
         tried = notifications.try_ways(settings)
         for name, why in tried.items():
-            say(console, (name, "red" if why else "green"), f": {why or 'sent'}")
+            tell = insist if why else say
+            tell(console, (name, "red" if why else "green"), f": {why or 'sent'}")
         if any(tried.values()):
             raise typer.Exit(EXIT_FAILED)
 
@@ -381,7 +416,7 @@ def backup(
 
 @contextmanager
 def _writing(warehouse: WarehouseSettings) -> Iterator[Iterable[Connector]]:
-    with writing(warehouse):
+    with writing_loaded(warehouse):
         yield connectors().values()
 
 
@@ -459,7 +494,7 @@ def _run(
     period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
     audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
 ) -> Night:
-    with watching(errors) as watcher:
+    with watching(errors, quiet=console.quiet) as watcher:
         present = now or pendulum.now("UTC")
         try:
             return run_night(sources, warehouse, watcher, present, period, audited)

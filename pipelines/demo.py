@@ -20,6 +20,7 @@ from pendulum import DateTime
 
 from pipelines.errors import RunError, UsageError
 from pipelines.settings import WarehouseSettings, demo_mark, in_environment
+from pipelines.warehouse import is_loaded, writing
 
 DAYS = 14
 
@@ -69,16 +70,22 @@ def mark_demo(warehouse: WarehouseSettings) -> None:
     """Say that the warehouse holds simulated rows.
 
     Raises:
+        RunError: the private file is not ours, or another program has it open.
         UsageError: it already holds real ones.
     """
     mark = demo_mark(warehouse)
-    if warehouse.path.exists() and not mark.exists():
-        raise UsageError(
-            f"{warehouse.path} holds real rows, which the demo must not touch; set [warehouse] "
-            "path and published_path to another folder for the demo"
-        )
-    if not mark.exists():
-        mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if mark.exists():
+        return
+    for path, holds_rows in (
+        (warehouse.path, is_loaded(warehouse)),
+        (warehouse.published_path, warehouse.published_path.exists()),
+    ):
+        if holds_rows:
+            raise UsageError(
+                f"{path} holds real rows, which the demo must not touch; set [warehouse] "
+                "path and published_path to another folder for the demo"
+            )
+    with writing(warehouse):
         mark.write_text("{}")
 
 

@@ -19,6 +19,8 @@ OF_THE_MACHINE = {
 
 REPAIR = "`llm-usage repair` says what can be done, and does it when told so"
 
+NOTHING_LOADED = "nothing is loaded yet: llm-usage nightly"
+
 DAMAGE = ("could not read enough bytes", "checksum", "corrupt")
 """How DuckDB speaks of a file that broke off or was changed by another hand."""
 

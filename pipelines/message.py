@@ -11,6 +11,7 @@ from pipelines.nightly import Night
 from pipelines.published import open_published
 from pipelines.runner import SourceOutcome
 from pipelines.settings import WarehouseSettings
+from pipelines.spending import last_day
 from pipelines.telling import counted, shown
 from pipelines.verdict import Verdict
 
@@ -33,26 +34,6 @@ MOST_BLOCKS = 50
 
 LONGEST_TEXT = 40_000
 """Characters beside the blocks, as Slack admits them."""
-
-YESTERDAY = """
-    with latest as (
-        from publications
-        select max(last_complete_date) as usage_date, any_value(reporting_currency) as currency
-        where recorded_at = (select max(recorded_at) from publications)
-    )
-
-    from latest
-    left join daily_costs_converted as costs
-        on latest.usage_date = costs.usage_date and costs.counts_in_totals
-    select
-        latest.usage_date, any_value(latest.currency),
-        cast(sum(costs.cost_in_reporting_currency) as decimal(38, 2)),
-        coalesce(sum(costs.calls), 0)::bigint,
-        coalesce(sum(costs.calls) filter (costs.cost is null), 0)::bigint,
-        coalesce(sum(costs.unconverted_calls), 0)::bigint
-    where latest.usage_date is not null
-    group by latest.usage_date
-"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +87,9 @@ def of_night(
     """
     lines = [*map(_loaded, night.loads)]
     if night.published:
-        lines = [*_yesterday(warehouse), *lines]
+        with open_published(warehouse) as connection:
+            spent = last_day(connection)
+        lines = [str(spent), *lines] if spent else lines
     if night.models:
         lines += [f"finding: {line}" for line in night.models.problems[:MOST_FINDINGS]]
         lines += [f"held: {one.source}: {one.finding}" for one in night.models.held]
@@ -165,20 +148,3 @@ def _loaded(load: SourceOutcome) -> str:
     rows = sum(tally.rows for tally in load.streams.values())
     warnings = f"; {counted(len(load.warnings), 'warning')}" if load.warnings else ""
     return f"{load.source}: {counted(rows, 'row')} loaded{warnings}"
-
-
-def _yesterday(warehouse: WarehouseSettings) -> list[str]:
-    with open_published(warehouse) as connection:
-        found = connection.execute(YESTERDAY).fetchall()
-    return [_spent(*row) for row in found]
-
-
-def _spent(day: Any, currency: str, cost: Any, calls: int, unpriced: int, unconverted: int) -> str:
-    money = f"{cost:,} {currency}" if cost is not None else "no known cost"
-    without = [
-        f"{number:,} {what}"
-        for number, what in ((unpriced, "unpriced"), (unconverted, "unconverted"))
-        if number
-    ]
-    rest = f" ({', '.join(without)})" if without else ""
-    return f"{day}: {money} for {counted(calls, 'call')}{rest}"

@@ -18,9 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from pipelines.planning import Step
-from pipelines.telling import harmless
+from pipelines.telling import harmless, named, say
 
 PageProgress = Callable[[int, int], None]
 
@@ -28,6 +29,10 @@ log = logging.getLogger("llm_usage")
 
 PAGES_PER_SLICE = 1000
 """A slice counts as this many units of its bar, so that its pages move the bar before it ends."""
+
+BAR, LONGEST_NAME = 10, 24
+"""Characters of a bar, and those after which the name of its source goes on in the next line: at 80
+columns there is room beside them for the ETA."""
 
 
 @dataclass
@@ -78,7 +83,7 @@ class LogWatcher:
 
     def failed(self, source: str, error: str) -> None:
         """Say why a source stopped."""
-        log.error("%s", harmless(error if error.startswith(source) else f"{source}: {error}"))
+        log.error("%s", harmless(named(source, error)))
 
     def _plan(self, source: str, steps: int) -> None:
         with self._lock:
@@ -91,7 +96,7 @@ class LogWatcher:
 
 
 class BarWatcher(LogWatcher):
-    """Draws a bar per source; errors go to the log as they do without a terminal."""
+    """Draws a bar per source."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -112,7 +117,7 @@ class BarWatcher(LogWatcher):
     def reading(self, source: str, step: Step) -> PageProgress:
         """Move the bar within the slice, page by page."""
         day = step.window.start.to_date_string()
-        self._move(source, step, 0, f"{step.stream.name} {step.scope} {day}")
+        self._move(source, step, 0, f"{day} {step.stream.name} {step.scope}")
 
         def pages(done: int, total: int) -> None:
             self._move(source, step, min(done / max(total, 1), 1))
@@ -123,7 +128,11 @@ class BarWatcher(LogWatcher):
         """Count a slice off."""
         self._count(source, rows)
         day = step.window.start.to_date_string()
-        self._move(source, step, 1, f"{step.stream.name} {day}: {rows} rows")
+        self._move(source, step, 1, f"{day} {step.stream.name}: {rows:,} rows")
+
+    def failed(self, source: str, error: str) -> None:
+        """Say above the bars why a source stopped; a line of the log would run into them."""
+        say(self._progress.console, ("failed", "red"), f" {named(source, error)}")
 
     def _move(self, source: str, step: Step, share: float, said: str | None = None) -> None:
         with self._lock:
@@ -137,20 +146,26 @@ class BarWatcher(LogWatcher):
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[LogWatcher]:
-    """Watch with bars where `console` is a terminal, else with log lines."""
-    if not console.is_terminal:
+def watching(console: Console, *, quiet: bool = False) -> Iterator[LogWatcher]:
+    """Watch with bars where `console` is a terminal, else, or if it is to be quiet, by the log."""
+    if quiet or not console.is_terminal:
         yield LogWatcher()
         return
+    # What is being read gets the room that is left: the name and the ETA are never cut.
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        SpinnerColumn(table_column=Column(no_wrap=True)),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(max_width=LONGEST_NAME, overflow="fold"),
+        ),
+        BarColumn(BAR, table_column=Column(no_wrap=True)),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[step]}", markup=False),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TextColumn("left", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[step]}", markup=False, table_column=rest),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, expand=True) as progress:
         yield BarWatcher(progress)

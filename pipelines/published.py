@@ -2,24 +2,33 @@
 
 import duckdb
 
-from pipelines.errors import REPAIR, RunError, in_a_line
+from pipelines.errors import NOTHING_LOADED, REPAIR, RunError, in_a_line
 from pipelines.settings import WarehouseSettings
+from pipelines.warehouse import is_loaded
 
 
 def open_published(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
     """Open the published file, its session in the reporting time zone.
 
     Raises:
-        RunError: nothing was published yet, or the file cannot be read.
+        RunError: nothing was loaded or published yet, or the file cannot be read.
     """
     path = warehouse.published_path
     if not path.exists():
-        raise RunError(
-            f"{path} is not there yet; run `llm-usage nightly` (or `llm-usage demo`) first"
-        )
+        raise RunError(_why_not_there(warehouse))
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
         raise RunError(f"{path} cannot be opened: {in_a_line(error)}; {REPAIR}") from None
     connection.execute(f"set TimeZone = '{warehouse.reporting_timezone}'")
     return connection
+
+
+def _why_not_there(warehouse: WarehouseSettings) -> str:
+    try:
+        if not is_loaded(warehouse):
+            return NOTHING_LOADED
+    except RunError:
+        # A first night that is loading has the private file to itself.
+        pass
+    return f"{warehouse.published_path} is not there yet: llm-usage nightly"

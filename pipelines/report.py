@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -19,45 +18,14 @@ from pipelines.published import open_published
 from pipelines.repair import Fault
 from pipelines.runner import SourceOutcome, first_of
 from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.telling import counted, say, say_rows
+from pipelines.spending import tell_spending
+from pipelines.tables import say_rows
+from pipelines.telling import counted, insist, named, say
 from pipelines.transform import Outcome
 from pipelines.verdict import COMPLETE, Verdict
 
 FAILED = ("failed", "red")
 WARNING = ("warning", "yellow")
-
-LAST_WEEK = """
-    with counted as (
-        from daily_costs
-        where counts_in_totals
-            and usage_date > (select max(usage_date) from daily_costs where counts_in_totals) - 7
-    ),
-
-    sums as (
-        from counted
-        select model, sum(calls) as calls,
-            sum(calls) filter (cost is null) as unpriced_calls,
-            sum(priced_tokens + unpriced_tokens) as total_tokens
-        group by model
-    ),
-
-    costs as (
-        from (
-            from counted select model, currency, sum(cost) as cost
-            where cost is not null group by model, currency order by currency
-        )
-        select model, string_agg(printf('%.2f', cost) || ' ' || currency, ' + ') as cost,
-            sum(cost) as weight
-        group by model
-    )
-
-    from sums left join costs on sums.model is not distinct from costs.model
-    select sums.model, coalesce(costs.cost, 'unpriced') as cost, calls,
-        coalesce(unpriced_calls, 0) as unpriced_calls, total_tokens
-    order by costs.weight desc nulls last, total_tokens desc nulls last
-    limit 15
-"""
-
 
 DIFFERING = """
     select source_name, pair, usage_date, coalesce(model, 'all models') as model, measure,
@@ -95,17 +63,21 @@ SEE_REJECTED = "select * from rejected_values"
 
 
 def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: Verdict) -> None:
-    """Say what a night brought, what failed, where the results are, and what it comes to."""
+    """Say what a night brought, what failed, where the results are, and what it comes to.
+
+    A console that is quiet shows what is not as it should be, and nothing else.
+    """
+    if done.published:
+        tell_spending(console, warehouse)
     _loads(console, done.loads)
     for load in done.loads:
         for warning, steps in load.warnings.items():
             where = f" [{first_of(steps)}]" if steps else ""
-            say(console, WARNING, f" {load.source}: {warning}{where}")
+            insist(console, WARNING, f" {named(load.source, warning)}{where}")
     warnings(console, done.warnings)
     if done.models:
         models(console, done.models)
     if done.published:
-        _last_week(console, warehouse)
         reconciliation(console, warehouse)
         audit(console, warehouse)
         rejected(console, warehouse)
@@ -113,7 +85,7 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: 
         _next(console, warehouse)
     for load in done.loads:
         if load.error:
-            say(console, FAILED, f" {load.source}: {load.error}")
+            insist(console, FAILED, f" {named(load.source, load.error)}")
     # What failed tonight is told above.
     alerts(console, [one for one in verdict.alerts if one.rule != "failed"])
     _verdict(console, verdict)
@@ -122,8 +94,11 @@ def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: 
 def earlier_night(console: Console, now: datetime, done: Night) -> None:
     """Say in a line what a night before the one that is told in full has loaded."""
     rows = sum(tally.rows for load in done.loads for tally in load.streams.values())
-    failed = "".join(f"; failed: {load.error}" for load in done.loads if load.error)
-    say(
+    failed = "".join(
+        f"; failed: {named(load.source, load.error)}" for load in done.loads if load.error
+    )
+    tell = say if done.ok else insist
+    tell(
         console,
         f"the night of {now:%Y-%m-%d}: {rows:,} rows of {counted(len(done.loads), 'source')} "
         f"loaded and {'published' if done.published else 'NOT published'}{failed}",
@@ -140,9 +115,11 @@ def alerts(console: Console, found: Sequence[Alert]) -> None:
 
 def _verdict(console: Console, verdict: Verdict) -> None:
     """Say in the last line whether the night is complete, through which day, and what is not."""
+    is_complete = verdict.word == COMPLETE
+    tell = say if is_complete and not verdict.differing else insist
     # Green would belie the red lines above.
     good = "yellow" if verdict.differing else "green"
-    say(console, (verdict.word, good if verdict.word == COMPLETE else "red"), f": {verdict.rest}")
+    tell(console, (verdict.word, good if is_complete else "red"), f": {verdict.rest}")
 
 
 def models(console: Console, outcome: Outcome) -> None:
@@ -152,7 +129,8 @@ def models(console: Console, outcome: Outcome) -> None:
         verdict = (
             ("passed without what is held", "yellow") if outcome.held else ("all passed", "green")
         )
-    say(
+    tell = say if outcome.ok else insist
+    tell(
         console,
         f"models: {outcome.built} built, {outcome.tests} tests passed in {outcome.seconds:.0f} s: ",
         verdict,
@@ -160,22 +138,22 @@ def models(console: Console, outcome: Outcome) -> None:
     if outcome.tests:
         say(console, f"tests: {_tested(outcome)}")
     for line in outcome.problems:
-        say(console, "  ", FAILED, f" {line}")
+        insist(console, "  ", FAILED, f" {line}")
     for line in outcome.warnings:
-        say(console, "  ", WARNING, f" {line}")
+        insist(console, "  ", WARNING, f" {line}")
     held(console, outcome.held)
 
 
 def warnings(console: Console, found: Sequence[str]) -> None:
     """Say what a person should know of what belongs to no source."""
     for warning in found:
-        say(console, WARNING, f" {warning}")
+        insist(console, WARNING, f" {warning}")
 
 
 def held(console: Console, found: Sequence[Held]) -> None:
     """Name each source that is published as before, and why; nothing where there is none."""
     for one in found:
-        say(
+        insist(
             console,
             ("held", "red"),
             f" {one.source}, as it was before {one.since:%Y-%m-%d %H:%M} UTC: {one.finding}",
@@ -217,7 +195,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
         lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
     compared = f"reconciliation: {agreeing + differing:,} totals compared"
     if differing:
-        say(console, f"{compared}, {agreeing:,} agree, ", (f"{differing:,} not", "red"))
+        insist(console, f"{compared}, {agreeing:,} agree, ", (f"{differing:,} not", "red"))
     elif not agreeing:
         say(console, f"{compared}: nothing says whether the rows are all there")
     else:
@@ -229,7 +207,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             if is_demo and source == LIAR
             else reason
         )
-        say(
+        insist(
             console,
             "  ",
             ("differs", "red"),
@@ -242,7 +220,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             f"  {one_sided:,} more could not be compared: they are not loaded on both sides",
         )
     if differing > len(lines):
-        say(console, "  and more: select * from reconciliation where verdict = 'differs'")
+        insist(console, "  and more: select * from reconciliation where verdict = 'differs'")
 
 
 def audit(console: Console, warehouse: WarehouseSettings) -> None:
@@ -254,8 +232,8 @@ def audit(console: Console, warehouse: WarehouseSettings) -> None:
         return
     gained = ", ".join(f"{_plain(sum_, '+')} {unit}" for unit, sum_ in gains if sum_)
     brought = f" ({gained})" if gained else ""
-    colour = "red" if differing else "green"
-    say(
+    tell, colour = (insist, "red") if differing else (say, "green")
+    tell(
         console,
         f"audit: {counted(int(days), 'day')} of {counted(sources, 'source')} in "
         f"{counted(int(requests), 'request')}; {counted(int(healed), 'day')} healed{brought}, ",
@@ -282,8 +260,8 @@ def rejected(console: Console, warehouse: WarehouseSettings) -> None:
 def faults(console: Console, found: Sequence[Fault]) -> None:
     """Say what is at fault, and what would be done about each."""
     for one in found:
-        say(console, ("fault", "red"), f" {one.finding}")
-        say(console, "  ", ("remedy", "yellow"), f" {one.remedy}")
+        insist(console, ("fault", "red"), f" {one.finding}")
+        insist(console, "  ", ("remedy", "yellow"), f" {one.remedy}")
     if not found:
         say(console, "nothing to repair: a night can go on by itself")
 
@@ -311,28 +289,28 @@ def focus(console: Console, warehouse: WarehouseSettings, month: Written) -> Non
 
 
 def _loads(console: Console, loads: Sequence[SourceOutcome]) -> None:
-    rows: list[tuple[Any, ...]] = []
-    for load in loads:
-        kind = "first load" if load.first_load else "incremental"
-        for stream, tally in load.streams.items():
-            remark = f"{tally.disagreeing} windows disagree" if tally.disagreeing else ""
-            if tally.unknown_fields:
-                remark += f" new fields: {', '.join(sorted(tally.unknown_fields))}"
-            counts = (tally.windows, tally.rows, tally.requests, tally.retries)
-            rows.append((load.source, stream, kind, *counts, remark.strip()))
-    columns = ("source", "stream", "load", "windows", "rows", "requests", "retries", "remarks")
-    say_rows(console, columns, rows)
-
-
-def _last_week(console: Console, warehouse: WarehouseSettings) -> None:
-    with open_published(warehouse) as connection:
-        found = connection.sql(LAST_WEEK)
-        say(
-            console,
-            "the last 7 days by model, of sources that count in totals "
-            f"(days in {warehouse.reporting_timezone})",
-        )
-        say_rows(console, found.columns, found.fetchall())
+    found = [(load.source, name, one) for load in loads for name, one in load.streams.items()]
+    say_rows(
+        console,
+        ("source", "stream", "rows", "windows", "requests"),
+        [(source, name, one.rows, one.windows, one.requests) for source, name, one in found],
+    )
+    if first := [load.source for load in loads if load.first_load]:
+        say(console, f"first load of {', '.join(first)}")
+    retried = [f"{one.retries:,} of {source} {name}" for source, name, one in found if one.retries]
+    if retried:
+        say(console, f"requests sent again: {', '.join(retried)}")
+    for source, name, one in found:
+        if one.unknown_fields:
+            say(console, f"new fields of {source} {name}: {', '.join(sorted(one.unknown_fields))}")
+        if one.disagreeing:
+            insist(
+                console,
+                WARNING,
+                f" {source}: {counted(one.disagreeing, 'window')} of {name} "
+                f"{'holds' if one.disagreeing == 1 else 'hold'} another number of rows than the "
+                "vendor said",
+            )
 
 
 def _next(console: Console, warehouse: WarehouseSettings) -> None:

@@ -10,11 +10,14 @@ from rich.console import Console
 
 from pipelines import report
 from pipelines.alerts import Alert, published_alerts
+from pipelines.errors import NOTHING_LOADED, RunError
 from pipelines.freshness import Age, read_ages
 from pipelines.holding import Held
 from pipelines.published import open_published
 from pipelines.settings import WarehouseSettings
-from pipelines.telling import counted, say, say_rows, shown
+from pipelines.spending import Spent, last_day
+from pipelines.tables import say_rows
+from pipelines.telling import counted, insist, say, shown
 
 FRESHNESS = """
     select source_name as source, stream, last_window_end, last_loaded_at,
@@ -61,6 +64,7 @@ class Status:
         reporting_timezone: whose days it counts.
         stale_after_seconds: how old the last window of a source may be.
         is_fresh: whether there are sources, and none is older.
+        last_day: what the last complete day cost; None where no day is complete yet.
         sources: how fresh each is.
         streams: of each stream, by the names of its figures.
         held: why a source is published as before.
@@ -73,6 +77,7 @@ class Status:
     reporting_timezone: str
     stale_after_seconds: float
     is_fresh: bool
+    last_day: Spent | None
     sources: list[Age]
     streams: list[dict[str, Any]]
     held: list[Held]
@@ -84,26 +89,30 @@ def read_status(warehouse: WarehouseSettings) -> Status:
     """Find how fresh every stream and every source is at this moment, and what is at fault.
 
     Raises:
-        RunError: nothing was published yet.
+        RunError: nothing was loaded or published yet.
     """
     with open_published(warehouse) as connection:
         # By which it is the same moment in all that follows.
         connection.begin()
         found = connection.sql(FRESHNESS)
         streams = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-        # A file that an older version of this program wrote has no such table.
-        is_told = ("held_sources",) in connection.execute("show tables").fetchall()
-        held = connection.execute(HELD).fetchall() if is_told else []
+        # A file that an older version of this program wrote lacks some tables.
+        known = {name for (name,) in connection.execute("show tables").fetchall()}
+        held = connection.execute(HELD).fetchall() if "held_sources" in known else []
+        spent = last_day(connection) if "daily_costs_converted" in known else None
         sources = read_ages(connection, warehouse)
         ((now, published_at),) = connection.execute(
             "select now(), max(recorded_at) from publications"
         ).fetchall()
+    if not streams:
+        raise RunError(NOTHING_LOADED)
     return Status(
         asked_at=now,
         published_at=published_at,
         reporting_timezone=warehouse.reporting_timezone,
         stale_after_seconds=warehouse.stale_after.total_seconds(),
         is_fresh=bool(sources) and not any(one.is_stale for one in sources),
+        last_day=spent,
         sources=sources,
         streams=streams,
         held=[Held(*row) for row in held],
@@ -113,29 +122,45 @@ def read_status(warehouse: WarehouseSettings) -> Status:
 
 
 def as_json(status: Status) -> str:
-    """Return a status as one JSON object; instants are ISO 8601 with their offset."""
-    return orjson.dumps(status, option=orjson.OPT_INDENT_2).decode()
+    """Return a status as one JSON object; instants are ISO 8601 with their offset, money a text."""
+    return orjson.dumps(status, default=str, option=orjson.OPT_INDENT_2).decode()
 
 
 def tell_status(console: Console, status: Status) -> None:
-    """Print how fresh every stream is, whether each source is fresh enough, and what is not met."""
+    """Print what the last day cost, how fresh every source and stream is, and what is not met.
+
+    A console that is quiet shows what is not as it should be, and nothing else.
+    """
+    if status.last_day:
+        say(console, str(status.last_day))
+    say(console, f"loaded so far, and how long ago that is (times in {status.reporting_timezone}):")
     say_rows(
         console,
-        list(status.streams[0]) if status.streams else [],
-        [list(one.values()) for one in status.streams],
+        ("source", "stream", "loaded to", "hours", "gaps"),
+        [
+            (
+                one["source"],
+                one["stream"],
+                one["last_window_end"],
+                one["hours_since"],
+                one["gaps"],
+            )
+            for one in status.streams
+        ],
     )
+    for one in status.streams:
+        if windows := one["disagreeing_windows"]:
+            say(
+                console,
+                ("disagrees", "yellow"),
+                f" {one['source']} {one['stream']}: {counted(windows, 'window')} of another "
+                "number of rows than the vendor said",
+            )
     report.held(console, status.held)
-    limit = status.stale_after_seconds
-    for one in status.sources:
-        say(
-            console,
-            ("STALE", "red") if one.is_stale else ("OK", "green"),
-            f" {one.source}: loaded to {shown(one.loaded_to)}, {one.age_seconds / 3600:,.1f} hours "
-            f"ago (stale after {limit / 3600:g}); complete through "
-            f"{one.complete_through or 'no day'}",
-        )
+    for age in status.sources:
+        _tell_age(console, age, status.stale_after_seconds)
     if differing := status.totals_differing:
-        say(
+        insist(
             console,
             ("DIFFERS", "red"),
             f": {counted(differing, 'total')} of the vendors, read again and still not met: "
@@ -144,6 +169,16 @@ def tell_status(console: Console, status: Status) -> None:
     # The others are told above, as of now.
     report.alerts(console, [one for one in status.alerts if one.rule in MONEY])
     say(console, f"published {shown(status.published_at)} ({status.reporting_timezone})")
+
+
+def _tell_age(console: Console, age: Age, limit: float) -> None:
+    loaded = f" {age.source}: loaded to {shown(age.loaded_to)}, {age.age_seconds / 3600:,.1f} hours"
+    through = f"complete through {age.complete_through or 'no day'}"
+    if age.is_stale:
+        rest = f"{loaded} ago (stale after {limit / 3600:g}); {through}"
+        insist(console, ("STALE", "red"), rest)
+    else:
+        say(console, ("OK", "green"), f"{loaded} ago; {through}")
 
 
 def still_differing(warehouse: WarehouseSettings) -> int:

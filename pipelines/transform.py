@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import duckdb
 
 from pipelines import holding
+from pipelines.differences import tables
 from pipelines.errors import RunError
 from pipelines.findings import FailedTest, failed_test, in_words
 from pipelines.prices import load_public_prices
@@ -158,8 +159,12 @@ def check(
         everything: look at all of history, not only at the days that the last run touched.
 
     Raises:
-        RunError: dbt could not run at all.
+        RunError: no model is built yet, or dbt could not run at all.
     """
+    with connect(warehouse) as connection:
+        ((ours,),) = connection.execute("select current_database()").fetchall()
+        if not tables(connection, ours):
+            raise RunError("no model is built yet: llm-usage transform")
     create_raw_tables(warehouse, connectors)
     load_public_prices(warehouse)
     outcome = _tested(warehouse, ["test", *NO_UNIT_TESTS], everything=everything)

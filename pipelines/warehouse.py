@@ -9,7 +9,14 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from pipelines.errors import REPAIR, RunError, in_a_line, is_held_elsewhere, next_step
+from pipelines.errors import (
+    NOTHING_LOADED,
+    REPAIR,
+    RunError,
+    in_a_line,
+    is_held_elsewhere,
+    next_step,
+)
 from pipelines.loading import LEDGER, LEDGER_SCHEMA
 from pipelines.places import READABLE_FROM, is_ours
 from pipelines.rates import create_rates_table
@@ -67,6 +74,21 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
                 "another one"
             )
         warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
+        yield
+
+
+@contextmanager
+def writing_loaded(warehouse: WarehouseSettings) -> Iterator[None]:
+    """Hold a warehouse for a command that works on what was loaded; make no file where nothing was.
+
+    Raises:
+        RunError: as `writing`, or nothing is loaded yet.
+    """
+    if not warehouse.path.exists():
+        raise RunError(NOTHING_LOADED)
+    with writing(warehouse):
+        if not is_loaded(warehouse):
+            raise RunError(NOTHING_LOADED)
         yield
 
 
@@ -134,6 +156,26 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     # A bar that DuckDB draws of its own would end up in a log.
     connection.execute("set enable_progress_bar = false")
     return connection
+
+
+def is_loaded(warehouse: WarehouseSettings) -> bool:
+    """Whether the private file has a line of a ledger; it is not made where it is not there.
+
+    Raises:
+        RunError: a program has the file open, or it is no DuckDB file.
+    """
+    if not warehouse.path.exists():
+        return False
+    with connect(warehouse, read_only=True) as connection:
+        schemas = connection.execute(
+            "select schema_name from duckdb_tables() "
+            "where table_name = ? and database_name = current_database()",
+            [LEDGER],
+        ).fetchall()
+        return any(
+            connection.execute(f'from "{schema}".{LEDGER} limit 1').fetchone()
+            for (schema,) in schemas
+        )
 
 
 def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:

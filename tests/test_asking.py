@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pyarrow import parquet
 from pipelines.asking import Format, ask, read_sql
 from pipelines.errors import UsageError
 from pipelines.settings import WarehouseSettings
+from tests.terminal import on_a_terminal
 
 QUERY = [sys.executable, "-c", "from pipelines.cli import app; app()", "query"]
 ROWS = """
@@ -118,20 +118,17 @@ def test_a_terminal_of_80_columns_loses_nothing(
     environment: dict[str, str], columns: int, is_table: bool
 ) -> None:
     sql = "select " + ", ".join(f"123456.78::decimal(9, 2) as amount_{n}" for n in range(columns))
-    ours, theirs = os.openpty()
-    environment |= {"COLUMNS": "80", "TERM": "dumb"}
-    said = b""
-    with subprocess.Popen([*QUERY, sql], stdout=theirs, env=environment) as child:
-        os.close(theirs)
-        # Linux says by an error that the other end was closed, others by nothing more to read.
-        with suppress(OSError):
-            while piece := os.read(ours, 65536):
-                said += piece
-    os.close(ours)
-    assert child.returncode == 0
-    assert max(len(line) for line in said.decode().splitlines()) <= 80
-    assert said.decode().count("123,456.78") == columns
-    assert ("┌" in said.decode()) == is_table
+    screen = on_a_terminal([*QUERY, sql], environment, "dumb")
+    assert (screen.code, screen.too_wide) == (0, [])
+    assert screen.text.count("123,456.78") == columns
+    assert ("┌" in screen.text) == is_table
+
+
+def test_a_column_of_numbers_is_never_squeezed_out(environment: dict[str, str]) -> None:
+    names = [f"windows_that_disagree_with_the_vendor_{n}" for n in range(3)]
+    sql = "select " + ", ".join(f"{n} as {name}" for n, name in enumerate(names))
+    screen = on_a_terminal([*QUERY, f"{sql}, 'some text' as remark"], environment)
+    assert all(name in screen.text for name in [*names, "remark", "some text"])
 
 
 def test_a_query_can_stand_in_a_file_or_come_from_a_pipe(

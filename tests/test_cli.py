@@ -87,6 +87,7 @@ def test_a_night_ends_with_a_published_file(night: Night) -> None:
     proxy, shell, done = night
     assert (done.returncode, "all passed" in done.stdout) == (0, True), done.stderr
     assert "tests: all of history" in done.stdout
+    assert "first load of aiproxy\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("COMPLETE: through 20")
     with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         found = published.execute(
@@ -149,7 +150,7 @@ def test_each_night_writes_the_page_and_report_writes_it_anew(night: Night) -> N
 def test_a_second_night_is_incremental(night: Night) -> None:
     _, shell, _ = night
     done = shell("nightly")
-    assert (done.returncode, "incremental" in done.stdout) == (0, True)
+    assert (done.returncode, "first load of" in done.stdout) == (0, False)
     assert "tests: the touched days; all of history was last tested today" in done.stdout
 
 
@@ -267,12 +268,15 @@ def test_a_warehouse_held_by_another_program_is_named(night: Night, webhook: Rec
 
 
 def test_a_first_night_whose_only_source_failed_publishes_nothing(shell: Shell) -> None:
+    """It says so to cron, too: what failed, with the source named once, and the verdict."""
     shell.set(SOURCES__AIPROXY__BASE_URL="http://127.0.0.1:1/api", SOURCES__AIPROXY__ADMIN_KEY="x")
-    shell.set(SOURCES__AIPROXY__ATTEMPTS="1")
+    shell.set(SOURCES__AIPROXY__ATTEMPTS="1", TZ="Asia/Tokyo")
     give_parse(WarehouseSettings(path=shell.folder / "data" / FILE))
-    done = shell("nightly")
-    verdict = "NOT PUBLISHED: failed: aiproxy; no file yet"
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, verdict), done.stderr
+    done = shell("--quiet", "nightly")
+    failed, verdict = done.stdout.splitlines()
+    assert (done.returncode, verdict) == (1, "NOT PUBLISHED: failed: aiproxy; no file yet")
+    assert re.match("failed aiproxy: (?!aiproxy)", failed)
+    assert re.fullmatch(r"20\S+ \S+ JST ERROR aiproxy: (?!aiproxy).*\n", done.stderr)
     assert not (shell.folder / "data/llm_usage.duckdb").exists()
 
 
@@ -318,6 +322,8 @@ def test_real_and_simulated_rows_never_mix(shell: Shell) -> None:
     done = shell("nightly")
     assert (done.returncode, "make clean" in done.stderr) == (2, True)
     (shell.folder / "data/DEMO").unlink()
-    duckdb.connect(str(shell.folder / "data/warehouse.duckdb")).close()
+    with duckdb.connect(str(shell.folder / "data/warehouse.duckdb")) as private:
+        private.execute("create schema raw_aiproxy")
+        private.execute("create table raw_aiproxy.load_ledger as select 1 as rows")
     done = shell("demo")
     assert (done.returncode, "holds real rows" in done.stderr) == (2, True)

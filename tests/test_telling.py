@@ -13,7 +13,8 @@ from pipelines.nightly import Night
 from pipelines.progress import BarWatcher, watching
 from pipelines.runner import SourceOutcome, StreamTally
 from pipelines.settings import WarehouseSettings
-from pipelines.telling import say, say_rows
+from pipelines.tables import say_rows
+from pipelines.telling import say
 from pipelines.transform import Outcome
 from pipelines.verdict import judge
 
