@@ -228,13 +228,22 @@ def test_notes_of_dlt_in_the_warehouse(
     loaded.goes_on()
 
 
-@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"x" * 9000, b"half"])
+def test_a_private_file_that_breaks_off(loaded: Loaded) -> None:
+    cut(loaded.data / "warehouse.duckdb")
+    # Which part is missing decides whether it can be opened, or is found out by the first load.
+    try:
+        found = loaded.project.load().error
+    except RunError as error:
+        found = str(error)
+    assert found
+    assert "llm-usage repair" in found
+    repaired("warehouse.duckdb is damaged")
+    loaded.goes_on()
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"x" * 9000])
 def test_a_private_file_that_is_none(loaded: Loaded, content: bytes) -> None:
-    path = loaded.data / "warehouse.duckdb"
-    if content == b"half":
-        cut(path)
-    else:
-        path.write_bytes(content)
+    (loaded.data / "warehouse.duckdb").write_bytes(content)
     with pytest.raises(RunError, match=r"cannot be opened: .*llm-usage repair"):
         loaded.project.load()
     repaired("warehouse.duckdb is damaged")
