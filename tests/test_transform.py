@@ -15,6 +15,7 @@ from pipelines.connectors import connectors
 from pipelines.errors import RunError
 from pipelines.settings import WarehouseSettings
 from pipelines.transform import macros_checksum, transform
+from pipelines.warehouse import connect, create_raw_tables
 from tests.sql_helpers import FILE, give_parse
 
 PATIENCE = 60
@@ -24,7 +25,12 @@ PATIENCE = 60
 def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A `transform` under way, its dbt started."""
     (tmp_path / ".dlt").mkdir()
-    give_parse(WarehouseSettings(path=tmp_path / FILE))
+    warehouse = WarehouseSettings(path=tmp_path / FILE)
+    give_parse(warehouse)
+    create_raw_tables(warehouse, connectors().values())
+    with connect(warehouse) as connection:
+        # Without a line of what was loaded there is nothing to transform.
+        connection.execute("insert into raw_weave.load_ledger (source_name) values ('weave')")
     environment = os.environ | {
         "DLT_PROJECT_DIR": str(tmp_path),
         "WAREHOUSE__PATH": str(tmp_path / FILE),
