@@ -72,7 +72,8 @@ def _hurt(name: str, hurt: Hurt, times: int, place: Ground, seed: int, table: Ta
         done.update(one.partition(":")[0] for one in hurts)
         if fault:
             unhealed.append(f"{name}: {', '.join(hurts)}: {fault}")
-        print(f"{name} {first + len(hurts)}: {', '.join(hurts)}", flush=True)  # noqa: T201
+        verdict = fault or "equal"
+        print(f"{name} {first + len(hurts)}: {', '.join(hurts)}: {verdict}", flush=True)  # noqa: T201
     equal = sum(done.values()) if not unhealed else f"all but {len(unhealed)}"
     told = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))
     table.add_row(name, str(times), str(equal), told, f"{(time.monotonic() - began) / 60:.0f}")
