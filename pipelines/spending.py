@@ -18,7 +18,7 @@ LAST_DAY = """
     with latest as (
         from publications
         select max(last_complete_date) as usage_date, any_value(reporting_currency) as currency
-        where recorded_at = (select max(recorded_at) from publications)
+        where recorded_at = (select max(recorded_at) from publications) and counts_in_totals
     )
 
     from latest

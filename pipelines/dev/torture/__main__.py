@@ -37,15 +37,12 @@ def main() -> int:
     asked = parser.parse_args()
     table = Table("hurt", "times", "equal after", "what happened", "minutes")
     unhealed: list[str] = []
-    names = [asked.only] if asked.only else [*HURTS, PAGES]
-    if names != [PAGES]:
+    hurts = {name: hurt for name, hurt in HURTS.items() if asked.only in (None, name)}
+    if hurts:
         with ground() as place:
-            for name in names:
-                if name != PAGES:
-                    hurt, times = HURTS[name]
-                    times = asked.times or times
-                    unhealed += _hurt(name, hurt, times, place, asked.seed, table)
-    if PAGES in names:
+            for name, (hurt, times) in hurts.items():
+                unhealed += _hurt(name, hurt, asked.times or times, place, asked.seed, table)
+    if asked.only in (None, PAGES):
         unhealed += _mutate(asked.seed, asked.times or MUTATIONS, table)
     Console(width=140).print(table)
     for line in unhealed:
@@ -95,7 +92,7 @@ def _differences(place: Ground) -> str:
 def _mutate(seed: int, times: int, table: Table) -> list[str]:
     """Run the test of mutated pages, longer than `make test` does, with another seed."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "tests/test_mutated_pages.py"]
+    command = [sys.executable, "-m", "pytest", "tests/test_mutated_pages.py"]
     told = {"MUTATIONS_OF_A_PAGE": str(times), "MUTATIONS_SEED": str(seed)}
     run = subprocess.run(  # noqa: S603 - our own interpreter and our own tests
         command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, check=False
