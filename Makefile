@@ -47,13 +47,13 @@ format: $(READY) ## Put Python and SQL into the house style
 	$(RUN)/sqlfluff fix --disable-progress-bar sql
 
 bench: $(READY) ## Measure what a load costs against others that read the same pages
-	$(RUN)/python -m pipelines.dev.bench
+	$(RUN)/python -m llm_usage_warehouse.dev.bench
 
 torture: $(READY) ## Kill, end, starve and mislead nights for an hour or two; the next one must heal each
-	@$(RUN)/python -m pipelines.dev.torture
+	@$(RUN)/python -m llm_usage_warehouse.dev.torture
 
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
-	@$(RUN)/python -m pipelines.dev.docs
+	@$(RUN)/python -m llm_usage_warehouse.dev.docs
 
 focus-validate: $(READY) ## Hold the file for finance of MONTH=2026-10 against FOCUS's official validator
 	@$(PYTHON312) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2> /dev/null \

@@ -15,13 +15,13 @@ from pathlib import Path
 import duckdb
 import orjson
 
-from pipelines.errors import RunError
-from pipelines.freshness import read_ages
-from pipelines.nightly import Night
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
-from pipelines.telling import shown
-from pipelines.values import RULES
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.freshness import read_ages
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.telling import shown
+from llm_usage_warehouse.values import RULES
 
 TOLD = "alerts_told.json"
 

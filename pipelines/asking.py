@@ -15,12 +15,12 @@ from pyarrow import csv, parquet
 from rich import box
 from rich.console import Console
 
-from pipelines.errors import UsageError
-from pipelines.history import go_back
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
-from pipelines.tables import is_number, say_texts, table_of, width_of
-from pipelines.telling import counted, shown
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.history import go_back
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.tables import is_number, say_texts, table_of, width_of
+from llm_usage_warehouse.telling import counted, shown
 
 PLACES, MOST_PLACES = 2, 8
 """How many decimals the amounts of a column have in a table: so many, or more where the largest of

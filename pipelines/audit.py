@@ -17,24 +17,24 @@ import pendulum
 import pyarrow as pa
 from pendulum import DateTime
 
-from pipelines.audit_queries import (
+from llm_usage_warehouse.audit_queries import (
     DIFFERING,
     compared_columns,
     comparison,
     create_tables,
     tell_earlier_audits,
 )
-from pipelines.errors import RunError, in_a_line
-from pipelines.extraction import ROWS_AHEAD, WAIT, ThreadPull
-from pipelines.history import attach
-from pipelines.http import SourceError, Traffic, counting
-from pipelines.ledger import Coverage
-from pipelines.pages import UTC_MICROS
-from pipelines.planning import Doubts
-from pipelines.read_ahead import Job, PageThreads, ReadAhead
-from pipelines.settings import SourceSettings, WarehouseSettings
-from pipelines.streams import Audit, Reader, Reading, Stream
-from pipelines.windows import Window, merged, nightly_window, slices, within
+from llm_usage_warehouse.errors import RunError, in_a_line
+from llm_usage_warehouse.extraction import ROWS_AHEAD, WAIT, ThreadPull
+from llm_usage_warehouse.history import attach
+from llm_usage_warehouse.http import SourceError, Traffic, counting
+from llm_usage_warehouse.ledger import Coverage
+from llm_usage_warehouse.pages import UTC_MICROS
+from llm_usage_warehouse.planning import Doubts
+from llm_usage_warehouse.read_ahead import Job, PageThreads, ReadAhead
+from llm_usage_warehouse.settings import SourceSettings, WarehouseSettings
+from llm_usage_warehouse.streams import Audit, Reader, Reading, Stream
+from llm_usage_warehouse.windows import Window, merged, nightly_window, slices, within
 
 MOST_REQUESTS = 300
 """An audit of a source sends no more, about: what is older then waits for a quieter night."""

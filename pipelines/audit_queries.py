@@ -9,7 +9,7 @@ from collections.abc import Collection
 import duckdb
 import pyarrow as pa
 
-from pipelines.streams import Audit, Stream
+from llm_usage_warehouse.streams import Audit, Stream
 
 DECIMALS = 9
 """To how many decimals totals are compared: vendors add money up in floats, in any order."""

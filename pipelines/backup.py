@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from pipelines.errors import RunError, UsageError, in_a_line, next_step
-from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.warehouse import connect
+from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.warehouse import connect
 
 
 def copy_files(warehouse: WarehouseSettings, folder: Path) -> dict[Path, int]:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pipelines.connectors import Source, configured_sources, connectors
-from pipelines.errors import UsageError
-from pipelines.notify_settings import load_notify
-from pipelines.setting_files import read_files, unknown_sections, unknown_settings
-from pipelines.settings import (
+from llm_usage_warehouse.connectors import Source, configured_sources, connectors
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.notify_settings import load_notify
+from llm_usage_warehouse.setting_files import read_files, unknown_sections, unknown_settings
+from llm_usage_warehouse.settings import (
     WarehouseSettings,
     load_warehouse,
     setting_names,

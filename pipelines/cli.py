@@ -22,33 +22,33 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from pipelines import notify as notifications
-from pipelines import report
-from pipelines import transform as models
-from pipelines.asking import Format, ask, read_sql
-from pipelines.audit import THOROUGH
-from pipelines.backup import copy_files
-from pipelines.checks import checked_settings
-from pipelines.connectors import Source, connectors
-from pipelines.demo import mark_demo, simulated_vendors
-from pipelines.errors import RunError, UsageError, in_a_line, next_step
-from pipelines.focus import FileForm, write_month
-from pipelines.night_log import write_down
-from pipelines.nightly import Night, run_night
-from pipelines.notify_settings import NotifySettings, load_notify
-from pipelines.page import write_after_publishing, write_page
-from pipelines.progress import watching
-from pipelines.publish import publish as swap_in
-from pipelines.rates import read_rates, store_rates
-from pipelines.repair import faults
-from pipelines.setting_files import project_root
-from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
-from pipelines.status import Form, as_json, read_status, still_differing, tell_status
-from pipelines.streams import Connector
-from pipelines.telling import insist, say
-from pipelines.values import parse_instant
-from pipelines.verdict import judge
-from pipelines.warehouse import connect, locked, writing, writing_loaded
+from llm_usage_warehouse import notify as notifications
+from llm_usage_warehouse import report
+from llm_usage_warehouse import transform as models
+from llm_usage_warehouse.asking import Format, ask, read_sql
+from llm_usage_warehouse.audit import THOROUGH
+from llm_usage_warehouse.backup import copy_files
+from llm_usage_warehouse.checks import checked_settings
+from llm_usage_warehouse.connectors import Source, connectors
+from llm_usage_warehouse.demo import mark_demo, simulated_vendors
+from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
+from llm_usage_warehouse.focus import FileForm, write_month
+from llm_usage_warehouse.night_log import write_down
+from llm_usage_warehouse.nightly import Night, run_night
+from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
+from llm_usage_warehouse.page import write_after_publishing, write_page
+from llm_usage_warehouse.progress import watching
+from llm_usage_warehouse.publish import publish as swap_in
+from llm_usage_warehouse.rates import read_rates, store_rates
+from llm_usage_warehouse.repair import faults
+from llm_usage_warehouse.setting_files import project_root
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
+from llm_usage_warehouse.status import Form, as_json, read_status, still_differing, tell_status
+from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.telling import insist, say
+from llm_usage_warehouse.values import parse_instant
+from llm_usage_warehouse.verdict import judge
+from llm_usage_warehouse.warehouse import connect, locked, writing, writing_loaded
 
 PACKAGE = "llm-usage-warehouse"
 

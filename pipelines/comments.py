@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.history import VERSIONED
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.settings import WarehouseSettings
 
 Place = tuple[str, str, str | None]
 """A schema, a table or view in it, and a column; None for the table itself."""

@@ -1,7 +1,6 @@
 """Which vendors there are, and which of them the settings turn into sources.
 
-A vendor is a folder of `pipelines.sources` whose module has a `CONNECTOR`: adding one needs no
-list.
+A vendor is a folder of `sources/` whose module has a `CONNECTOR`: adding one needs no list.
 """
 
 import importlib
@@ -11,11 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pipelines import sources
-from pipelines.errors import UsageError
-from pipelines.http import SourceError
-from pipelines.settings import load_source, load_warehouse, missing_settings, source_sections
-from pipelines.streams import Connector
+from llm_usage_warehouse import sources
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import SourceError
+from llm_usage_warehouse.settings import (
+    load_source,
+    load_warehouse,
+    missing_settings,
+    source_sections,
+)
+from llm_usage_warehouse.streams import Connector
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,9 @@ def connectors() -> dict[str, Connector]:
     for module in pkgutil.iter_modules(sources.__path__):
         if module.ispkg:
             connector = getattr(
-                importlib.import_module(f"pipelines.sources.{module.name}"), "CONNECTOR", None
+                importlib.import_module(f"llm_usage_warehouse.sources.{module.name}"),
+                "CONNECTOR",
+                None,
             )
             if isinstance(connector, Connector):
                 found[connector.vendor] = connector

@@ -2,7 +2,7 @@
 
 from babel.numbers import list_currencies
 
-from pipelines.errors import UsageError
+from llm_usage_warehouse.errors import UsageError
 
 COMMONLY = {"RMB": "CNY", "CNH": "CNY", "YUAN": "CNY", "$": "USD", "US$": "USD", "€": "EUR"}
 """What people write for a code."""

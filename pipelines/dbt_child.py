@@ -1,8 +1,8 @@
 """dbt, in a process that never outlives the command that started it.
 
-`python -m pipelines.dbt_child ARGUMENTS` is `dbt ARGUMENTS`, but it ends at once when its standard
-input closes, as it does when the parent ends, however it ends: a dbt that went on alone would hold
-the warehouse's lock against the next night. It runs in the warehouse's folder.
+`python -m llm_usage_warehouse.dbt_child ARGUMENTS` is `dbt ARGUMENTS`, but it ends at once when its
+standard input closes, as it does when the parent ends, however it ends: a dbt that went on alone
+would hold the warehouse's lock against the next night. It runs in the warehouse's folder.
 """
 
 import os

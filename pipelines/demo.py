@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import pendulum
 from pendulum import DateTime
 
-from pipelines.errors import RunError, UsageError
-from pipelines.settings import WarehouseSettings, demo_mark, in_environment
-from pipelines.warehouse import is_loaded, writing
+from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, in_environment
+from llm_usage_warehouse.warehouse import is_loaded, writing
 
 DAYS = 14
 
@@ -135,7 +135,7 @@ def _command(ports: str, first: int, now: DateTime) -> list[str]:
     days = DAYS + (now - pendulum.from_timestamp(first)).in_days() + 1
     options = {"days": days, "lie": LIAR, "late": LATE, "about": first, "ports": ports}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "pipelines.simulator", *arguments]
+    return [sys.executable, "-m", "llm_usage_warehouse.simulator", *arguments]
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 
-from pipelines.connectors import Source
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.settings import WarehouseSettings
 
 REQUIRED_DLT_SETTINGS = {
     # Which load brought a row: the models rebuild only the days that a new load touched.

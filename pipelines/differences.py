@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import duckdb
 
-from pipelines.history import LOGS, STATEMENTS, VERSIONED
-from pipelines.places import READABLE_FROM
+from llm_usage_warehouse.history import LOGS, STATEMENTS, VERSIONED
+from llm_usage_warehouse.places import READABLE_FROM
 
 DAY = "usage_date"
 """The column that makes a table one of days."""

@@ -11,10 +11,10 @@ import pendulum
 from dlt.extract import DltResource
 from dlt.extract.reference import SourceFactory
 
-from pipelines.extraction import Extraction
-from pipelines.settings import given_settings
-from pipelines.streams import Connector
-from pipelines.values import first_instant, parse_instant
+from llm_usage_warehouse.extraction import Extraction
+from llm_usage_warehouse.settings import given_settings
+from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.values import first_instant, parse_instant
 
 
 def dlt_source(connector: Connector) -> SourceFactory[Any, Any]:

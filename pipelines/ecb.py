@@ -13,11 +13,11 @@ import duckdb
 import httpx
 import pyarrow as pa
 
-from pipelines.errors import RunError, UsageError
-from pipelines.http import until_connected
-from pipelines.rates import csv_in, parse_rates, parse_rates_xml, store_rates
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import connect
+from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.http import until_connected
+from llm_usage_warehouse.rates import csv_in, parse_rates, parse_rates_xml, store_rates
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import connect
 
 NEWEST = "eurofxref.zip"
 LAST_90_DAYS = "eurofxref-hist-90d.xml"

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pipelines.http import BadResponseError
-from pipelines.pages import mended
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages import mended
 
 NOTHING = msgspec.Raw(b"null")
 

@@ -90,7 +90,7 @@ def next_step(error: BaseException) -> str:
         frame
         for one in chain(error)
         for frame in traceback.extract_tb(one.__traceback__)
-        if Path(frame.filename).is_relative_to(OURS)
+        if Path(frame.filename).resolve().is_relative_to(OURS)
     ]
     where = (
         f" (it came up in {Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""

@@ -16,15 +16,15 @@ import pendulum
 from dlt.extract import DltResource
 from pendulum import DateTime
 
-from pipelines.http import SourceError, Traffic, counting
-from pipelines.ledger import Coverage
-from pipelines.loading import Package, Portion, ReadStep, resource
-from pipelines.planning import Doubts, Mark, Span, Step, plan, still_unsettled
-from pipelines.read_ahead import Job, PageThreads, ReadAhead
-from pipelines.settings import SourceSettings
-from pipelines.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
-from pipelines.values import first_instant, parse_instant
-from pipelines.warnings import moved_marks, unread
+from llm_usage_warehouse.http import SourceError, Traffic, counting
+from llm_usage_warehouse.ledger import Coverage
+from llm_usage_warehouse.loading import Package, Portion, ReadStep, resource
+from llm_usage_warehouse.planning import Doubts, Mark, Span, Step, plan, still_unsettled
+from llm_usage_warehouse.read_ahead import Job, PageThreads, ReadAhead
+from llm_usage_warehouse.settings import SourceSettings
+from llm_usage_warehouse.streams import Connector, Pull, Reader, Stream, TooManyRowsError, Write
+from llm_usage_warehouse.values import first_instant, parse_instant
+from llm_usage_warehouse.warnings import moved_marks, unread
 
 T = TypeVar("T")
 R = TypeVar("R")

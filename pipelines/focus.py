@@ -16,9 +16,9 @@ import duckdb
 import pendulum
 from pendulum import DateTime
 
-from pipelines.errors import RunError, UsageError, in_a_line, next_step
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
 
 FileForm = Literal["csv", "parquet"]
 

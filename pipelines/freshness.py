@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import duckdb
 
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.settings import WarehouseSettings
 
 AGES = """
     select source_name as source, min(last_window_end) as loaded_to,

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.audit_queries import create_tables, tell_earlier_audits
-from pipelines.errors import REPAIR, RunError, UsageError
+from llm_usage_warehouse.audit_queries import create_tables, tell_earlier_audits
+from llm_usage_warehouse.errors import REPAIR, RunError, UsageError
+from llm_usage_warehouse.places import SQL_PROJECT
 
-STATEMENTS = Path(__file__).resolve().parent.parent / "sql" / "publishing"
+STATEMENTS = SQL_PROJECT / "publishing"
 
 VERSIONED = ("daily_tokens", "daily_costs", "daily_costs_converted", "daily_totals", "team_costs")
 """The published tables whose past can be asked for; `<name>_history` holds their versions."""

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from pipelines.errors import RunError
-from pipelines.findings import FailedTest
-from pipelines.history import attach
-from pipelines.loading import LEDGER
-from pipelines.settings import WarehouseSettings
-from pipelines.streams import Connector
-from pipelines.warehouse import connect
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.findings import FailedTest
+from llm_usage_warehouse.history import attach
+from llm_usage_warehouse.loading import LEDGER
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.warehouse import connect
 
 HELD = "transform_state.held_sources"
 

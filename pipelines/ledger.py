@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pendulum
 
-from pipelines.loading import LEDGER
-from pipelines.windows import Window
+from llm_usage_warehouse.loading import LEDGER
+from llm_usage_warehouse.windows import Window
 
 Coverage = Mapping[tuple[str, str], Sequence[Window]]
 """What has been loaded of each stream and scope, as few windows, oldest first."""

@@ -24,10 +24,10 @@ from dlt.common.schema.typing import (
 from dlt.extract import DltResource
 from pendulum import DateTime
 
-from pipelines.pages import UTC_MICROS
-from pipelines.planning import Step
-from pipelines.streams import WINDOW_COLUMNS, Reading, Table, Write, is_ordered
-from pipelines.windows import Window
+from llm_usage_warehouse.pages import UTC_MICROS
+from llm_usage_warehouse.planning import Step
+from llm_usage_warehouse.streams import WINDOW_COLUMNS, Reading, Table, Write, is_ordered
+from llm_usage_warehouse.windows import Window
 
 LEDGER = "load_ledger"
 LEDGER_SCHEMA = pa.schema(

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from pipelines.alerts import Alert
-from pipelines.nightly import Night
-from pipelines.published import open_published
-from pipelines.runner import SourceOutcome
-from pipelines.settings import WarehouseSettings
-from pipelines.spending import last_day
-from pipelines.telling import counted, shown
-from pipelines.verdict import Verdict
+from llm_usage_warehouse.alerts import Alert
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.spending import last_day
+from llm_usage_warehouse.telling import counted, shown
+from llm_usage_warehouse.verdict import Verdict
 
 NAME = "LLM usage"
 

@@ -6,12 +6,12 @@ import orjson
 from pendulum import DateTime
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from pipelines.alerts import counts
-from pipelines.nightly import Night
-from pipelines.published import open_published
-from pipelines.runner import SourceOutcome
-from pipelines.settings import WarehouseSettings
-from pipelines.verdict import Verdict
+from llm_usage_warehouse.alerts import counts
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.verdict import Verdict
 
 LINES, METRICS = "nights.jsonl", "metrics.prom"
 """The files in the data folder: one grows by a line a night, the other is of the last night."""

@@ -8,16 +8,16 @@ from uuid import uuid4
 
 from pendulum import DateTime
 
-from pipelines.connectors import Source, connectors
-from pipelines.ecb import fetch_rates
-from pipelines.errors import RunError
-from pipelines.extraction import Watcher
-from pipelines.page import write_after_publishing
-from pipelines.publish import Published, publish
-from pipelines.runner import Run, SourceOutcome, load_source
-from pipelines.settings import WarehouseSettings
-from pipelines.transform import Outcome, transform
-from pipelines.warehouse import HeldFile, writing
+from llm_usage_warehouse.connectors import Source, connectors
+from llm_usage_warehouse.ecb import fetch_rates
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.extraction import Watcher
+from llm_usage_warehouse.page import write_after_publishing
+from llm_usage_warehouse.publish import Published, publish
+from llm_usage_warehouse.runner import Run, SourceOutcome, load_source
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.transform import Outcome, transform
+from llm_usage_warehouse.warehouse import HeldFile, writing
 
 
 @dataclass

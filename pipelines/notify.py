@@ -18,16 +18,16 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from pipelines.alerts import read_told, still_told, write_told
-from pipelines.errors import UsageError, in_a_line
-from pipelines.http import redact, until_connected
-from pipelines.message import Message, of_night, slack_payload
-from pipelines.nightly import Night
-from pipelines.notify_settings import NotifySettings
-from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.telling import counted, harmless
-from pipelines.verdict import Verdict
-from pipelines.warnings import is_this_machine
+from llm_usage_warehouse.alerts import read_told, still_told, write_told
+from llm_usage_warehouse.errors import UsageError, in_a_line
+from llm_usage_warehouse.http import redact, until_connected
+from llm_usage_warehouse.message import Message, of_night, slack_payload
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.notify_settings import NotifySettings
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.telling import counted, harmless
+from llm_usage_warehouse.verdict import Verdict
+from llm_usage_warehouse.warnings import is_this_machine
 
 TIMEOUT = 10.0
 """Seconds that a server may be silent."""

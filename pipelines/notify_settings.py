@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipelines.errors import UsageError
-from pipelines.settings import load_section, setting
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.settings import load_section, setting
 
 
 @dataclass(frozen=True)

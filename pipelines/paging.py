@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pipelines.http import BadResponseError
-from pipelines.streams import Pull
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.streams import Pull
 
 EXTRA_PAGES = 10
 """Pages beyond those that the first total needs: rows may come in while a list is read."""

@@ -5,7 +5,12 @@ from pathlib import Path
 import duckdb
 import pendulum
 
-from pipelines.errors import is_held_elsewhere
+from llm_usage_warehouse.errors import is_held_elsewhere
+
+PACKAGE = Path(__file__).resolve().parent
+
+SQL_PROJECT = (PACKAGE / "sql").resolve()
+"""The dbt project: part of the package where that is installed, beside it in a checkout."""
 
 READABLE_FROM = "v1.4.0"
 """The oldest DuckDB that can open our files, as BI drivers lag behind. In the format of still older

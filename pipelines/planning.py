@@ -8,8 +8,15 @@ from typing import Any
 import pendulum
 from pendulum import DateTime
 
-from pipelines.streams import Reading, Stream, Write
-from pipelines.windows import Window, backfill_window, merged, nightly_window, outside, slices
+from llm_usage_warehouse.streams import Reading, Stream, Write
+from llm_usage_warehouse.windows import (
+    Window,
+    backfill_window,
+    merged,
+    nightly_window,
+    outside,
+    slices,
+)
 
 
 @dataclass(frozen=True)

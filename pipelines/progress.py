@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from pipelines.planning import Step
-from pipelines.telling import harmless, named, say
+from llm_usage_warehouse.planning import Step
+from llm_usage_warehouse.telling import harmless, named, say
 
 PageProgress = Callable[[int, int], None]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.comments import write_comments
-from pipelines.differences import (
+from llm_usage_warehouse.comments import write_comments
+from llm_usage_warehouse.differences import (
     DAY,
     NOTED,
     WHOLE,
@@ -27,11 +27,11 @@ from pipelines.differences import (
     stamp,
     tables,
 )
-from pipelines.errors import REPAIR, RunError, in_a_line, next_step
-from pipelines.history import attach, remember
-from pipelines.places import READABLE_FROM, previous, why_unusable
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import connect
+from llm_usage_warehouse.errors import REPAIR, RunError, in_a_line, next_step
+from llm_usage_warehouse.history import attach, remember
+from llm_usage_warehouse.places import READABLE_FROM, previous, why_unusable
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import connect
 
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
 """The views that the published file has beside its tables. They name no database, so that each

@@ -2,9 +2,9 @@
 
 import duckdb
 
-from pipelines.errors import NOTHING_LOADED, REPAIR, RunError, in_a_line
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import is_loaded
+from llm_usage_warehouse.errors import NOTHING_LOADED, REPAIR, RunError, in_a_line
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import is_loaded
 
 
 def open_published(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:

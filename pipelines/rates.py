@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import duckdb
 import pyarrow as pa
 
-from pipelines.errors import UsageError
+from llm_usage_warehouse.errors import UsageError
 
 PLACES = 8
 """Decimals that a stored rate can have; the bank publishes at most five."""

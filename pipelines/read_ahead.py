@@ -17,7 +17,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pipelines.http import StoppedError
+from llm_usage_warehouse.http import StoppedError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -14,12 +14,12 @@ from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
-from pipelines.connectors import Source
-from pipelines.destination import open_pipeline, working_folder
-from pipelines.errors import is_of_the_machine
-from pipelines.places import set_aside
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import HeldFile
+from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.destination import open_pipeline, working_folder
+from llm_usage_warehouse.errors import is_of_the_machine
+from llm_usage_warehouse.places import set_aside
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import HeldFile
 
 
 @dataclass(frozen=True)

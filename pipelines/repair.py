@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from pipelines.connectors import Source, connectors
-from pipelines.destination import open_pipeline
-from pipelines.errors import chain, in_a_line
-from pipelines.places import previous, set_aside, why_unusable
-from pipelines.settings import WarehouseSettings
-from pipelines.streams import Connector
-from pipelines.warehouse import HeldFile, connect
+from llm_usage_warehouse.connectors import Source, connectors
+from llm_usage_warehouse.destination import open_pipeline
+from llm_usage_warehouse.errors import chain, in_a_line
+from llm_usage_warehouse.places import previous, set_aside, why_unusable
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.warehouse import HeldFile, connect
 
 NOTES = ("_dlt_version", "_dlt_pipeline_state")
 """Where dlt notes the schema and the state of a dataset; without them it looks at the tables, and

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.alerts import Alert
-from pipelines.demo import LATE, LIAR
-from pipelines.focus import Written
-from pipelines.holding import Held
-from pipelines.nightly import Night
-from pipelines.page import page_path
-from pipelines.publish import Published
-from pipelines.published import open_published
-from pipelines.repair import Fault
-from pipelines.runner import SourceOutcome, first_of
-from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.spending import tell_spending
-from pipelines.tables import say_rows
-from pipelines.telling import counted, insist, named, say
-from pipelines.transform import Outcome
-from pipelines.verdict import COMPLETE, Verdict
+from llm_usage_warehouse.alerts import Alert
+from llm_usage_warehouse.demo import LATE, LIAR
+from llm_usage_warehouse.focus import Written
+from llm_usage_warehouse.holding import Held
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.page import page_path
+from llm_usage_warehouse.publish import Published
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.repair import Fault
+from llm_usage_warehouse.runner import SourceOutcome, first_of
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.spending import tell_spending
+from llm_usage_warehouse.tables import say_rows
+from llm_usage_warehouse.telling import counted, insist, named, say
+from llm_usage_warehouse.transform import Outcome
+from llm_usage_warehouse.verdict import COMPLETE, Verdict
 
 FAILED = ("failed", "red")
 WARNING = ("warning", "yellow")

@@ -7,9 +7,9 @@ and every new call would replace an old one that is nowhere else any more.
 import duckdb
 import pyarrow as pa
 
-from pipelines.errors import RunError
-from pipelines.loading import Package
-from pipelines.streams import Connector, Table
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.loading import Package
+from llm_usage_warehouse.streams import Connector, Table
 
 PACKAGE = "package_ids"
 

@@ -15,20 +15,20 @@ import duckdb
 import pyarrow as pa
 from pendulum import DateTime
 
-from pipelines.audit import Audited, Auditor, open_period
-from pipelines.connectors import Source
-from pipelines.destination import WarehouseDestination
-from pipelines.dlt_sources import dlt_source
-from pipelines.errors import RunError, chain, in_a_line, is_held_elsewhere, next_step
-from pipelines.extraction import Extraction, Watcher
-from pipelines.http import SourceError
-from pipelines.ledger import Coverage, coverage, silent_accounts
-from pipelines.loading import ReadStep
-from pipelines.recovery import recover
-from pipelines.reused_ids import check_ids
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import HeldFile, locked_or_broken
-from pipelines.warnings import anew, in_plain_sight, put_back, silent
+from llm_usage_warehouse.audit import Audited, Auditor, open_period
+from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.destination import WarehouseDestination
+from llm_usage_warehouse.dlt_sources import dlt_source
+from llm_usage_warehouse.errors import RunError, chain, in_a_line, is_held_elsewhere, next_step
+from llm_usage_warehouse.extraction import Extraction, Watcher
+from llm_usage_warehouse.http import SourceError
+from llm_usage_warehouse.ledger import Coverage, coverage, silent_accounts
+from llm_usage_warehouse.loading import ReadStep
+from llm_usage_warehouse.recovery import recover
+from llm_usage_warehouse.reused_ids import check_ids
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import HeldFile, locked_or_broken
+from llm_usage_warehouse.warnings import anew, in_plain_sight, put_back, silent
 
 log = logging.getLogger("llm_usage")
 

@@ -12,7 +12,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import UsageError
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.places import PACKAGE
 
 FILES = ("config.toml", "secrets.toml")
 
@@ -27,12 +28,15 @@ LIKENESS = 0.75
 
 
 def project_root() -> Path:
-    """Return the folder that holds `.dlt/`: `DLT_PROJECT_DIR`, else here, else the checkout."""
+    """Return the folder that holds `.dlt/`: `DLT_PROJECT_DIR`, else here, else the checkout.
+
+    Where the package is installed there is no checkout, and it is the present folder.
+    """
     if named := os.environ.get("DLT_PROJECT_DIR"):
         return Path(named).resolve()
-    if Path(".dlt").is_dir():
-        return Path.cwd()
-    return Path(__file__).resolve().parent.parent
+    checkout = PACKAGE.parent
+    is_here = Path(".dlt").is_dir() or not (checkout / ".dlt").is_dir()
+    return Path.cwd() if is_here else checkout
 
 
 def read_files() -> dict[str, dict[str, Any]]:

@@ -20,12 +20,12 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from pendulum import Duration
 
-from pipelines.errors import UsageError
-from pipelines.http import Limits
-from pipelines.places import misplaced
-from pipelines.setting_files import OF_DLT, project_root, read_files, unknown_settings
-from pipelines.values import RULES, check_secret, memory_bytes, read_value
-from pipelines.windows import SECONDS, Grid, Pace
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import Limits
+from llm_usage_warehouse.places import misplaced
+from llm_usage_warehouse.setting_files import OF_DLT, project_root, read_files, unknown_settings
+from llm_usage_warehouse.values import RULES, check_secret, memory_bytes, read_value
+from llm_usage_warehouse.windows import SECONDS, Grid, Pace
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
-from pipelines.tables import say_rows
-from pipelines.telling import counted, say
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.tables import say_rows
+from llm_usage_warehouse.telling import counted, say
 
 LAST_DAY = """
     with latest as (

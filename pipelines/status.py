@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from pipelines import report
-from pipelines.alerts import Alert, published_alerts
-from pipelines.errors import NOTHING_LOADED, RunError
-from pipelines.freshness import Age, read_ages
-from pipelines.holding import Held
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
-from pipelines.spending import Spent, last_day
-from pipelines.tables import say_rows
-from pipelines.telling import counted, insist, say, shown
+from llm_usage_warehouse import report
+from llm_usage_warehouse.alerts import Alert, published_alerts
+from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
+from llm_usage_warehouse.freshness import Age, read_ages
+from llm_usage_warehouse.holding import Held
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.spending import Spent, last_day
+from llm_usage_warehouse.tables import say_rows
+from llm_usage_warehouse.telling import counted, insist, say, shown
 
 FRESHNESS = """
     select source_name as source, stream, last_window_end, last_loaded_at,

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pendulum import Duration
 
-from pipelines.http import ApiClient
-from pipelines.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
-from pipelines.settings import SourceSettings
-from pipelines.windows import Grid, Pace, Window
+from llm_usage_warehouse.http import ApiClient
+from llm_usage_warehouse.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
+from llm_usage_warehouse.settings import SourceSettings
+from llm_usage_warehouse.windows import Grid, Pace, Window
 
 T = TypeVar("T")
 R = TypeVar("R")

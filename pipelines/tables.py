@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.telling import shown
+from llm_usage_warehouse.telling import shown
 
 LEAST_TEXT = 10
 """The fewest characters to which a column of text is folded; a wider answer is told row by row."""

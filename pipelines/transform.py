@@ -14,16 +14,15 @@ from typing import Any, TextIO
 
 import duckdb
 
-from pipelines import holding
-from pipelines.differences import tables
-from pipelines.errors import RunError
-from pipelines.findings import FailedTest, failed_test, in_words
-from pipelines.prices import load_public_prices
-from pipelines.settings import WarehouseSettings
-from pipelines.streams import Connector
-from pipelines.warehouse import connect, create_raw_tables
-
-SQL_PROJECT = Path(__file__).resolve().parent.parent / "sql"
+from llm_usage_warehouse import holding
+from llm_usage_warehouse.differences import tables
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.findings import FailedTest, failed_test, in_words
+from llm_usage_warehouse.places import SQL_PROJECT
+from llm_usage_warehouse.prices import load_public_prices
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.warehouse import connect, create_raw_tables
 
 DBT_HEADINGS = ("Runtime Error", "Database Error", "Compilation Error")
 
@@ -232,7 +231,7 @@ def _dbt(
 def _run(arguments: list[str], environment: dict[str, str], output: TextIO) -> None:
     """Run dbt to its end; it ends with this process, or with whatever is raised here."""
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own arguments
-        [sys.executable, "-m", "pipelines.dbt_child", *arguments],
+        [sys.executable, "-m", "llm_usage_warehouse.dbt_child", *arguments],
         env={**os.environ, **environment},
         # Never written to: that it closes tells the child that we are gone.
         stdin=subprocess.PIPE,

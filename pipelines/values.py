@@ -12,8 +12,8 @@ import orjson
 import pendulum
 from pendulum import DateTime, Duration
 
-from pipelines.currencies import currency_code
-from pipelines.errors import UsageError
+from llm_usage_warehouse.currencies import currency_code
+from llm_usage_warehouse.errors import UsageError
 
 DAY = 86_400
 YEAR = 366 * DAY

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import date
 
-from pipelines.alerts import Alert, standing
-from pipelines.nightly import Night
-from pipelines.page.queries import ask
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
-from pipelines.telling import counted
+from llm_usage_warehouse.alerts import Alert, standing
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.page.queries import ask
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.telling import counted
 
 COMPLETE, NOT_COMPLETE, NOT_PUBLISHED = "COMPLETE", "NOT COMPLETE", "NOT PUBLISHED"
 

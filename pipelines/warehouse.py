@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from pipelines.errors import (
+from llm_usage_warehouse.errors import (
     NOTHING_LOADED,
     REPAIR,
     RunError,
@@ -17,11 +17,11 @@ from pipelines.errors import (
     is_held_elsewhere,
     next_step,
 )
-from pipelines.loading import LEDGER, LEDGER_SCHEMA
-from pipelines.places import READABLE_FROM, is_ours
-from pipelines.rates import create_rates_table
-from pipelines.settings import WarehouseSettings
-from pipelines.streams import Connector
+from llm_usage_warehouse.loading import LEDGER, LEDGER_SCHEMA
+from llm_usage_warehouse.places import READABLE_FROM, is_ours
+from llm_usage_warehouse.rates import create_rates_table
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.streams import Connector
 
 OTHERS = 0o077
 """The rights of everybody but the user that the program runs as."""

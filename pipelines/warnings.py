@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 from pendulum import DateTime
 
-from pipelines.ledger import Coverage
-from pipelines.planning import Mark, Span
-from pipelines.streams import Stream, Write
-from pipelines.windows import Window, merged, outside
+from llm_usage_warehouse.ledger import Coverage
+from llm_usage_warehouse.planning import Mark, Span
+from llm_usage_warehouse.streams import Stream, Write
+from llm_usage_warehouse.windows import Window, merged, outside
 
 NAMED = 3
 """How many accounts or stretches are named; the others are counted."""

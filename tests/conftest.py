@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 import hypothesis
 import pytest
 
-from pipelines.http import pacing
+from llm_usage_warehouse.http import pacing
 from tests.sql_helpers import PARSES
 
 # How long an example takes says more about the machine than about the code.

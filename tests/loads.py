@@ -11,16 +11,16 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
-from pipelines.connectors import configured_sources
-from pipelines.extraction import ThreadPull
-from pipelines.nightly import load_sources
-from pipelines.progress import LogWatcher
-from pipelines.read_ahead import ReadAhead
-from pipelines.runner import Run, SourceOutcome
-from pipelines.settings import in_environment, load_warehouse
-from pipelines.simulator import Personality, Simulator, World
-from pipelines.streams import Pull
-from pipelines.warehouse import writing
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.extraction import ThreadPull
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.read_ahead import ReadAhead
+from llm_usage_warehouse.runner import Run, SourceOutcome
+from llm_usage_warehouse.settings import in_environment, load_warehouse
+from llm_usage_warehouse.simulator import Personality, Simulator, World
+from llm_usage_warehouse.streams import Pull
+from llm_usage_warehouse.warehouse import writing
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pipelines.notify_settings import NotifySettings
+from llm_usage_warehouse.notify_settings import NotifySettings
 
 SECRET = "/services/T0/B0/sEcReTtOkEn"
 

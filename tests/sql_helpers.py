@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from pipelines.connectors import connectors
-from pipelines.prices import load_public_prices
-from pipelines.settings import WarehouseSettings
-from pipelines.transform import variables
-from pipelines.warehouse import create_raw_tables
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.prices import load_public_prices
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.transform import variables
+from llm_usage_warehouse.warehouse import create_raw_tables
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")

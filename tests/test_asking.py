@@ -13,12 +13,12 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from pipelines.asking import Format, ask, read_sql
-from pipelines.errors import UsageError
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.asking import Format, ask, read_sql
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.settings import WarehouseSettings
 from tests.terminal import on_a_terminal
 
-QUERY = [sys.executable, "-c", "from pipelines.cli import app; app()", "query"]
+QUERY = [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()", "query"]
 ROWS = """
     select * from (values
         ('gpt-5', 1234567.891::decimal(38, 12), 5),

@@ -15,12 +15,12 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
-from pipelines import audit
-from pipelines.audit import CHANGED, FEWER
-from pipelines.runner import SourceOutcome
-from pipelines.settings import load_warehouse
-from pipelines.simulator import Personality
-from pipelines.simulator.weave._traffic import CHATBOT
+from llm_usage_warehouse import audit
+from llm_usage_warehouse.audit import CHANGED, FEWER
+from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.simulator import Personality
+from llm_usage_warehouse.simulator.weave._traffic import CHATBOT
 from tests.loads import NOW, Project, frozen, vendor
 
 LONG_AGO = NOW.subtract(days=3)

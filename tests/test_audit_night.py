@@ -9,8 +9,8 @@ import duckdb
 import pendulum
 import pytest
 
-from pipelines.settings import WarehouseSettings
-from pipelines.simulator import Personality, Simulator, World
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.simulator import Personality, Simulator, World
 from tests.receiver import receiving
 from tests.sql_helpers import FILE, give_parse
 from tests.test_cli import Shell

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import app
-from pipelines.settings import WarehouseSettings, load_warehouse
-from pipelines.warehouse import writing
+from llm_usage_warehouse.cli import app
+from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
+from llm_usage_warehouse.warehouse import writing
 from tests.loads import Project, frozen, vendor
 from tests.sql_helpers import FILE, give_parse
 

@@ -10,9 +10,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines.dev.bench.measures import STORED, Figure, most_in_a_second, shortest, struct
-from pipelines.dev.bench.processes import run
-from pipelines.dev.bench.server import DAY_MS, END, Rows
+from llm_usage_warehouse.dev.bench.measures import (
+    STORED,
+    Figure,
+    most_in_a_second,
+    shortest,
+    struct,
+)
+from llm_usage_warehouse.dev.bench.processes import run
+from llm_usage_warehouse.dev.bench.server import DAY_MS, END, Rows
 
 END_MS = END.int_timestamp * 1000
 
@@ -22,7 +28,7 @@ def test_a_ratio_is_measured_and_written(tmp_path: Path) -> None:
     options = ["--only", "stateless", "--rows", "2000", "--repeat", "1"]
     environment = {**os.environ, "DLT_PROJECT_DIR": str(tmp_path), "COLUMNS": "200"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.dev.bench", *options],
+        [sys.executable, "-m", "llm_usage_warehouse.dev.bench", *options],
         env=environment,
         capture_output=True,
         text=True,

@@ -13,13 +13,13 @@ import duckdb
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipelines.settings import WarehouseSettings
-from pipelines.simulator import Fault, Personality, Simulator, World
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
 from tests.receiver import Receiver, receiving
 from tests.sql_helpers import FILE, give_parse
 
 SHANGHAI = "Asia/Shanghai"
-COMMAND = [sys.executable, "-c", "from pipelines.cli import app; app()"]
+COMMAND = [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()"]
 
 
 class Shell:

@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.comments import COMMENTS, write_comments
-from pipelines.publish import Published, publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.comments import COMMENTS, write_comments
+from llm_usage_warehouse.publish import Published, publish
+from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 # BI tools show neither a 128-bit integer, which a sum is that is not cast, nor a decimal(38, 0).

@@ -18,13 +18,13 @@ KILLS = 10
 
 LOAD = f"""
 import pendulum
-from pipelines import runner
-from pipelines.connectors import configured_sources
-from pipelines.nightly import load_sources
-from pipelines.progress import LogWatcher
-from pipelines.runner import Run
-from pipelines.settings import load_warehouse
-from pipelines.warehouse import writing
+from llm_usage_warehouse import runner
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.warehouse import writing
 # A few windows of each stream to a package, and several packages to a load.
 runner.PACKAGE_ROWS = 200
 warehouse = load_warehouse()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.demo import simulated_vendors
-from pipelines.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.demo import simulated_vendors
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
 from tests.test_cli import Shell
 
 

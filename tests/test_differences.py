@@ -11,15 +11,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.errors import RunError
-from pipelines.publish import Published, publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.publish import Published, publish
+from llm_usage_warehouse.settings import WarehouseSettings
 
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
 
 path, published, event, touched = sys.argv[1:]
 
@@ -275,8 +275,9 @@ def test_a_file_that_is_mostly_waste_is_written_whole(book: Book) -> None:
 
 def test_duckdb_draws_no_bar_of_its_own(book: Book) -> None:
     script = (
-        "import duckdb, sys; from pathlib import Path; from pipelines.warehouse import connect; "
-        "from pipelines.settings import WarehouseSettings; "
+        "import duckdb, sys; from pathlib import Path; "
+        "from llm_usage_warehouse.warehouse import connect; "
+        "from llm_usage_warehouse.settings import WarehouseSettings; "
         "found = connect(WarehouseSettings(path=Path(sys.argv[1]))); "
         "print(found.sql(\"select current_setting('enable_progress_bar')\").fetchall())"
     )

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ecb import fetch_rates
-from pipelines.errors import UsageError
-from pipelines.rates import parse_rates_xml
-from pipelines.settings import WarehouseSettings
-from pipelines.simulator import Fault, Personality, Simulator
-from pipelines.simulator.central_bank import rates_of
-from pipelines.warehouse import connect
+from llm_usage_warehouse.ecb import fetch_rates
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.rates import parse_rates_xml
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.simulator import Fault, Personality, Simulator
+from llm_usage_warehouse.simulator.central_bank import rates_of
+from llm_usage_warehouse.warehouse import connect
 from tests.loads import NOW, frozen
 
 Both = tuple[Personality, WarehouseSettings]

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 from tests.test_cli import Shell
 from tests.test_sql_charges import BOT, fill

@@ -9,14 +9,14 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines import report
-from pipelines.connectors import connectors
-from pipelines.differences import tables
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
-from pipelines.status import read_status, tell_status
-from pipelines.transform import Outcome, check, transform
-from pipelines.warehouse import create_raw_tables
+from llm_usage_warehouse import report
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.differences import tables
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.status import read_status, tell_status
+from llm_usage_warehouse.transform import Outcome, check, transform
+from llm_usage_warehouse.warehouse import create_raw_tables
 from tests.sql_helpers import FILE, give_parse
 
 NOW_DEPENDENT = {"load_status": "hours_since_last_window"}

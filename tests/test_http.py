@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipelines.http import (
+from llm_usage_warehouse.http import (
     ApiClient,
     AuthenticationError,
     BadResponseError,
@@ -31,8 +31,8 @@ from pipelines.http import (
     VendorFaultError,
     counting,
 )
-from pipelines.simulator.server import FaultLayer
-from pipelines.simulator.world import Fault, World
+from llm_usage_warehouse.simulator.server import FaultLayer
+from llm_usage_warehouse.simulator.world import Fault, World
 
 QUICK = Limits(requests_per_second=500, attempts=3, backoff=0.001, timeout=0.5)
 KEY = "example-key/of+a test=1"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from pipelines.http import (
+from llm_usage_warehouse.http import (
     ApiClient,
     AuthenticationError,
     BadResponseError,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipelines.http.pacing import Brake, Pacer
+from llm_usage_warehouse.http.pacing import Brake, Pacer
 
 
 def passed(pacer: Pacer, count: int, threads: int) -> list[float]:
@@ -101,7 +101,7 @@ def test_who_waits_when_the_brake_is_pressed_again_waits_on() -> None:
 
 
 def test_the_process_ends_at_once_and_in_silence() -> None:
-    code = "from pipelines.http import ApiClient; ApiClient('acme', 'http://127.0.0.1:9').close()"
+    code = "from llm_usage_warehouse.http import ApiClient; ApiClient('acme', 'http://127.0.0.1:9').close()"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.http import ApiClient, Limits, StoppedError, ThrottledError
-from pipelines.http.pacing import brake_of
+from llm_usage_warehouse.http import ApiClient, Limits, StoppedError, ThrottledError
+from llm_usage_warehouse.http.pacing import brake_of
 
 FAST = Limits(requests_per_second=200, attempts=3, backoff=0.2)
 

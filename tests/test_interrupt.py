@@ -14,10 +14,10 @@ import pytest
 from tests.loads import Project, frozen, vendor
 from tests.receiver import receiving
 
-NIGHT = "from pipelines.cli import app; app(['nightly'])"
+NIGHT = "from llm_usage_warehouse.cli import app; app(['nightly'])"
 PLAIN = """
 import os, dlt
-from pipelines.sources.aiproxy import aiproxy
+from llm_usage_warehouse.sources.aiproxy import aiproxy
 folder = os.environ["DLT_PROJECT_DIR"]
 destination = dlt.destinations.duckdb(folder + "/plain.duckdb")
 dlt.pipeline("plain", pipelines_dir=folder, destination=destination).run(aiproxy())

@@ -14,22 +14,22 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.errors import RunError
-from pipelines.places import why_unusable
-from pipelines.publish import publish
-from pipelines.repair import faults
-from pipelines.settings import load_warehouse
+from llm_usage_warehouse.cli import app
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.places import why_unusable
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.repair import faults
+from llm_usage_warehouse.settings import load_warehouse
 from tests.loads import NOW, Project, frozen, vendor
 
 LOAD = f"""
 import os, signal, dlt, pendulum
-from pipelines.connectors import configured_sources
-from pipelines.nightly import load_sources
-from pipelines.progress import LogWatcher
-from pipelines.runner import Run
-from pipelines.settings import load_warehouse
-from pipelines.warehouse import writing
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.warehouse import writing
 
 def kill(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -10,10 +10,10 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
-from pipelines.connectors import connectors
-from pipelines.runner import SourceOutcome
-from pipelines.settings import load_warehouse
-from pipelines.simulator import Fault, Personality
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.simulator import Fault, Personality
 from tests.loads import NOW, Project, frozen, vendor
 
 VENDORS = tuple(sorted(connectors()))

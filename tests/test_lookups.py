@@ -6,7 +6,7 @@ from pathlib import Path
 import pendulum
 import pytest
 
-from pipelines.simulator import Fault, Personality
+from llm_usage_warehouse.simulator import Fault, Personality
 from tests.loads import NOW, Project, frozen, vendor
 
 Both = tuple[Personality, Project]

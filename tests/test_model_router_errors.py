@@ -8,7 +8,7 @@ from typing import Any
 import pendulum
 import pytest
 
-from pipelines.http import (
+from llm_usage_warehouse.http import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,
@@ -19,11 +19,11 @@ from pipelines.http import (
     VendorFaultError,
     counting,
 )
-from pipelines.simulator import Fault, Personality, Simulator, World
-from pipelines.simulator.alibaba_model_router import STS_SETTINGS, create
-from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
-from pipelines.streams import Reading
-from pipelines.windows import Window
+from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
+from llm_usage_warehouse.simulator.alibaba_model_router import STS_SETTINGS, create
+from llm_usage_warehouse.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
+from llm_usage_warehouse.streams import Reading
+from llm_usage_warehouse.windows import Window
 from tests.loads import pulled
 
 

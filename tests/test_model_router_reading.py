@@ -7,16 +7,16 @@ from typing import Any
 import pendulum
 import pytest
 
-from pipelines.http import BadResponseError
-from pipelines.paging import MissingRowsError
-from pipelines.simulator import Personality, Simulator
-from pipelines.simulator.alibaba_model_router import PROMPT_MARKER, Books, create
-from pipelines.sources.alibaba_model_router.listing import read_list
-from pipelines.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
-from pipelines.sources.alibaba_model_router.response import Page, read_page
-from pipelines.sources.alibaba_model_router.schema import BILLING_DETAILS, logs_contract
-from pipelines.streams import Reading
-from pipelines.windows import Window
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.paging import MissingRowsError
+from llm_usage_warehouse.simulator import Personality, Simulator
+from llm_usage_warehouse.simulator.alibaba_model_router import PROMPT_MARKER, Books, create
+from llm_usage_warehouse.sources.alibaba_model_router.listing import read_list
+from llm_usage_warehouse.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
+from llm_usage_warehouse.sources.alibaba_model_router.response import Page, read_page
+from llm_usage_warehouse.sources.alibaba_model_router.schema import BILLING_DETAILS, logs_contract
+from llm_usage_warehouse.streams import Reading
+from llm_usage_warehouse.windows import Window
 from tests.loads import frozen, pulled
 
 DAY = Window(pendulum.datetime(2026, 11, 18), pendulum.datetime(2026, 11, 19))

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from pipelines.http import SourceError
-from pipelines.pages import Contract, Parsed, rows_to_table, to_table
-from pipelines.simulator import Simulator
-from pipelines.sources.aiproxy.schema import logs_contract as aiproxy_logs
-from pipelines.sources.alibaba_model_router.response import read_page
-from pipelines.sources.alibaba_model_router.schema import BILLING_DETAILS
-from pipelines.sources.alibaba_model_router.schema import logs_contract as router_logs
-from pipelines.sources.tencent_lke.schema import CALL_DETAILS
-from pipelines.sources.weave.schema import USAGE
+from llm_usage_warehouse.http import SourceError
+from llm_usage_warehouse.pages import Contract, Parsed, rows_to_table, to_table
+from llm_usage_warehouse.simulator import Simulator
+from llm_usage_warehouse.sources.aiproxy.schema import logs_contract as aiproxy_logs
+from llm_usage_warehouse.sources.alibaba_model_router.response import read_page
+from llm_usage_warehouse.sources.alibaba_model_router.schema import BILLING_DETAILS
+from llm_usage_warehouse.sources.alibaba_model_router.schema import logs_contract as router_logs
+from llm_usage_warehouse.sources.tencent_lke.schema import CALL_DETAILS
+from llm_usage_warehouse.sources.weave.schema import USAGE
 from tests.loads import frozen
 
 MUTATIONS_OF_A_PAGE = int(os.environ.get("MUTATIONS_OF_A_PAGE", "110"))

@@ -20,12 +20,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from typer.testing import CliRunner, Result
 
-from pipelines.alerts import Alert, read_told, still_told
-from pipelines.cli import app
-from pipelines.errors import UsageError
-from pipelines.message import LONGEST_BLOCK, MOST_BLOCKS, Message, slack_payload
-from pipelines.nightly import Night
-from pipelines.notify import (
+from llm_usage_warehouse.alerts import Alert, read_told, still_told
+from llm_usage_warehouse.cli import app
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.message import LONGEST_BLOCK, MOST_BLOCKS, Message, slack_payload
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.notify import (
     NotSentError,
     in_plain_sight,
     send,
@@ -34,11 +34,11 @@ from pipelines.notify import (
     try_ways,
     ways,
 )  # fmt: skip
-from pipelines.notify_settings import NotifySettings, load_notify
-from pipelines.runner import SourceOutcome
-from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.transform import Outcome
-from pipelines.verdict import judge
+from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
+from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.transform import Outcome
+from llm_usage_warehouse.verdict import judge
 from tests.receiver import SECRET, Receiver, receiving
 
 TODAY = date(2026, 11, 20)

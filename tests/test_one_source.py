@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.connectors import configured_sources
-from pipelines.nightly import load_sources
-from pipelines.progress import LogWatcher
-from pipelines.runner import Run, SourceOutcome
-from pipelines.settings import in_environment, load_warehouse
-from pipelines.simulator import Fault, Simulator
-from pipelines.warehouse import writing
-from pipelines.warnings import in_plain_sight
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.runner import Run, SourceOutcome
+from llm_usage_warehouse.settings import in_environment, load_warehouse
+from llm_usage_warehouse.simulator import Fault, Simulator
+from llm_usage_warehouse.warehouse import writing
+from llm_usage_warehouse.warnings import in_plain_sight
 from tests.loads import NOW, frozen
 
 TOTALS = [

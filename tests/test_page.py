@@ -15,12 +15,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.errors import RunError
-from pipelines.page import page_path, write_after_publishing, write_page
-from pipelines.page.queries import QUERIES, ask
-from pipelines.page.wording import count, money, short_count
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.page import page_path, write_after_publishing, write_page
+from llm_usage_warehouse.page.queries import QUERIES, ask
+from llm_usage_warehouse.page.wording import count, money, short_count
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
 from tests.browser import CHROMIUM, Browser, browser
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 

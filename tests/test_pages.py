@@ -7,8 +7,8 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from pipelines.http import BadResponseError
-from pipelines.pages import Contract, Parsed, to_table
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages import Contract, Parsed, to_table
 
 CONTRACT = Contract(
     rows=("data",),

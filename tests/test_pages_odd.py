@@ -7,9 +7,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.http import BadResponseError
-from pipelines.pages import Contract, Fields, Parsed, mended, rows_to_table, spelled, to_table
-from pipelines.sources.aiproxy.schema import logs_contract
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages import (
+    Contract,
+    Fields,
+    Parsed,
+    mended,
+    rows_to_table,
+    spelled,
+    to_table,
+)
+from llm_usage_warehouse.sources.aiproxy.schema import logs_contract
 
 FIELDS: Fields = {
     "id": "int",
@@ -119,7 +127,7 @@ def test_of_a_name_that_comes_twice_the_last_one_counts(row: bytes) -> None:
 
 
 def test_a_large_read_keeps_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.pages.typed.BATCH_BYTES", 1_000)
+    monkeypatch.setattr("llm_usage_warehouse.pages.typed.BATCH_BYTES", 1_000)
     rows = [b'{"id":%d,"tags":[%d]%s}' % (n, n, b',"x":1' * (n % 7 == 0)) for n in range(500)]
     table = to_table("test", [page(*rows[at : at + 9]) for at in range(0, 500, 9)], CONTRACT, {})
     assert table.table["id"].to_pylist() == [*range(500)]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from pipelines.paging import MissingRowsError, Page, read_pages
-from pipelines.read_ahead import ReadAhead
-from pipelines.streams import TooManyRowsError
+from llm_usage_warehouse.paging import MissingRowsError, Page, read_pages
+from llm_usage_warehouse.read_ahead import ReadAhead
+from llm_usage_warehouse.streams import TooManyRowsError
 from tests.loads import pulled
 
 

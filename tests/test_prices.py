@@ -9,10 +9,10 @@ import pytest
 from genai_prices import types
 from genai_prices.data import providers
 
-from pipelines.prices import load_public_prices
-from pipelines.prices.genai import Catalogue, flatten
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import connect
+from llm_usage_warehouse.prices import load_public_prices
+from llm_usage_warehouse.prices.genai import Catalogue, flatten
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import connect
 
 SEEDS = Path(__file__).resolve().parent.parent / "sql" / "seeds"
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)

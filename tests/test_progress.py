@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.connectors import configured_sources
-from pipelines.nightly import load_sources
-from pipelines.progress import BarWatcher, watching
-from pipelines.runner import Run
-from pipelines.settings import load_warehouse
-from pipelines.warehouse import writing
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import BarWatcher, watching
+from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.warehouse import writing
 from tests.loads import NOW, frozen, vendor
 
 

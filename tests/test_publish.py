@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import RunError
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
 
 READER = """
 import sys, time, duckdb

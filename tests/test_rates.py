@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.errors import UsageError
-from pipelines.rates import Loaded, parse_rates, read_rates, store_rates
+from llm_usage_warehouse.cli import app
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.rates import Loaded, parse_rates, read_rates, store_rates
 
 ONE_DAY = "Date, USD, JPY, IDR, \n25 November 2024, 1.0495, 161.64, 16651.89, \n"
 HISTORY = (

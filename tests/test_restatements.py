@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.asking import ask
-from pipelines.errors import RunError, UsageError
-from pipelines.history import VERSIONED
-from pipelines.publish import Published, publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.asking import ask
+from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.publish import Published, publish
+from llm_usage_warehouse.settings import WarehouseSettings
 
 D1, D2 = date(2026, 10, 30), date(2026, 10, 31)
 

@@ -10,10 +10,10 @@ import dlt
 import pendulum
 import pytest
 
-from pipelines.connectors import configured_sources, connectors
-from pipelines.errors import UsageError
-from pipelines.notify_settings import NotifySettings
-from pipelines.settings import (
+from llm_usage_warehouse.connectors import configured_sources, connectors
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.notify_settings import NotifySettings
+from llm_usage_warehouse.settings import (
     AlertSettings,
     WarehouseSettings,
     load_source,
@@ -21,8 +21,8 @@ from pipelines.settings import (
     setting_names,
     source_sections,
 )
-from pipelines.sources.aiproxy.reader import AiProxySettings
-from pipelines.values import first_instant, parse_instant
+from llm_usage_warehouse.sources.aiproxy.reader import AiProxySettings
+from llm_usage_warehouse.values import first_instant, parse_instant
 
 NOW = pendulum.datetime(2026, 11, 20)
 
@@ -218,7 +218,7 @@ def test_a_process_shares_its_memory_with_duckdb(
 def test_no_run_is_reported_to_the_makers_of_dlt(tmp_path: Path) -> None:
     # In a process of its own: dlt decides once in each.
     code = (
-        "from pipelines.settings import load_warehouse; load_warehouse(); import dlt; "
+        "from llm_usage_warehouse.settings import load_warehouse; load_warehouse(); import dlt; "
         "from dlt.common.runtime import anon_tracker as tracker; "
         "dlt.pipeline('any'); print(tracker._ANON_TRACKER_ENDPOINT)"
     )

@@ -13,7 +13,7 @@ import pytest
 from dlt.common.configuration.exceptions import ConfigProviderException
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from llm_usage_warehouse.cli import app
 
 PROXY = {
     "SOURCES__AIPROXY__BASE_URL": "http://127.0.0.1:1/api",
@@ -386,7 +386,7 @@ def test_the_real_command(
     (tmp_path / ".dlt" / file).write_bytes(text.encode() if isinstance(text, str) else text)
     kept = {name: value for name, value in os.environ.items() if "__" not in name}
     done = subprocess.run(
-        [sys.executable, "-c", "from pipelines.cli import app; app()", "nightly"],
+        [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()", "nightly"],
         env={**kept, **PROXY, **variables, "DLT_PROJECT_DIR": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.simulator import Personality, Simulator
-from pipelines.simulator.alibaba_model_router import STS_SETTINGS
-from pipelines.sources.alibaba_model_router.signing import (
+from llm_usage_warehouse.simulator import Personality, Simulator
+from llm_usage_warehouse.simulator.alibaba_model_router import STS_SETTINGS
+from llm_usage_warehouse.sources.alibaba_model_router.signing import (
     Acs3,
     authorization,
     spelled_query,

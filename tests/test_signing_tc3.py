@@ -7,7 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.sources.tencent_lke.signing import Tc3Auth, canonical_request, string_to_sign
+from llm_usage_warehouse.sources.tencent_lke.signing import (
+    Tc3Auth,
+    canonical_request,
+    string_to_sign,
+)
 
 FILE = json.loads((Path(__file__).parent / "vectors" / "tc3.json").read_text())
 KNOWN = FILE["documentation"]

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.simulator import Simulator, World
-from pipelines.simulator.aiproxy import ADMIN_KEY, PRIVATE_TEXT, Books
+from llm_usage_warehouse.simulator import Simulator, World
+from llm_usage_warehouse.simulator.aiproxy import ADMIN_KEY, PRIVATE_TEXT, Books
 
 NOW = 1_790_000_000
 NOW_US = NOW * 1_000_000

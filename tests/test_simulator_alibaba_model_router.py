@@ -16,8 +16,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from pipelines.simulator import Personality, Simulator, World
-from pipelines.simulator.alibaba_model_router import (
+from llm_usage_warehouse.simulator import Personality, Simulator, World
+from llm_usage_warehouse.simulator.alibaba_model_router import (
     ANSWER_MARKER,
     KEY_MARKER,
     PROMPT_MARKER,

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.simulator import Personality, Simulator, World
-from pipelines.simulator.tencent_lke import APPS, RETIRED, Books, create
-from pipelines.simulator.tencent_lke._signing import signature
+from llm_usage_warehouse.simulator import Personality, Simulator, World
+from llm_usage_warehouse.simulator.tencent_lke import APPS, RETIRED, Books, create
+from llm_usage_warehouse.simulator.tencent_lke._signing import signature
 
 NOW = 1_790_000_000  # 2026-09-21 14:13:20 UTC, 22:13:20 in Beijing
 DAY = 86400

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.simulator import Fault, Personality, Simulator, World
-from pipelines.simulator.weave import Book
+from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
+from llm_usage_warehouse.simulator.weave import Book
 
 NOW = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 SAMPLES = Path(__file__).parent / "samples" / "weave"

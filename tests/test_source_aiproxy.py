@@ -8,8 +8,8 @@ from typing import Any
 import pendulum
 import pytest
 
-from pipelines.simulator import Fault, Personality
-from pipelines.simulator.aiproxy import PRIVATE_TEXT
+from llm_usage_warehouse.simulator import Fault, Personality
+from llm_usage_warehouse.simulator.aiproxy import PRIVATE_TEXT
 from tests.loads import NOW, Project, frozen, vendor
 
 MICROSECOND = 1_000_000

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipelines.simulator import Fault, Personality
-from pipelines.sources.aiproxy.dashboard import totals_document
+from llm_usage_warehouse.simulator import Fault, Personality
+from llm_usage_warehouse.sources.aiproxy.dashboard import totals_document
 from tests.loads import NOW, Project, frozen, vendor
 
 SUMS = "select sum(request_count)::int, sum(total_tokens)::int from raw_aiproxy.dashboard"

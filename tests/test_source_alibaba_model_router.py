@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pendulum import DateTime
 
-from pipelines.settings import load_source
-from pipelines.simulator import Fault, Personality
-from pipelines.simulator.alibaba_model_router import (
+from llm_usage_warehouse.settings import load_source
+from llm_usage_warehouse.simulator import Fault, Personality
+from llm_usage_warehouse.simulator.alibaba_model_router import (
     ANSWER_MARKER,
     KEY_MARKER,
     PROMPT_MARKER,
 )
-from pipelines.sources.alibaba_model_router.reader import ModelRouterSettings
+from llm_usage_warehouse.sources.alibaba_model_router.reader import ModelRouterSettings
 from tests.loads import NOW, Project, frozen, vendor
 
 NAME = "alibaba_model_router"

@@ -8,8 +8,8 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
-from pipelines.simulator import Fault, Personality
-from pipelines.simulator.tencent_lke import RETIRED
+from llm_usage_warehouse.simulator import Fault, Personality
+from llm_usage_warehouse.simulator.tencent_lke import RETIRED
 from tests.loads import NOW, Project, frozen, vendor
 
 Both = tuple[Personality, Project]

@@ -9,8 +9,8 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
-from pipelines.simulator import Personality
-from pipelines.simulator.tencent_lke import RETIRED
+from llm_usage_warehouse.simulator import Personality
+from llm_usage_warehouse.simulator.tencent_lke import RETIRED
 from tests.loads import NOW, Project, frozen, vendor
 
 Both = tuple[Personality, Project]

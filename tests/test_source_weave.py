@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pendulum import DateTime
 
-from pipelines.simulator import Fault, Personality, World
+from llm_usage_warehouse.simulator import Fault, Personality, World
 from tests.loads import NOW, Project, frozen, vendor
 
 CHATBOT, SEARCH = "acme/chatbot", "acme/search"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.settings import load_warehouse
-from pipelines.simulator import Fault, Personality
-from pipelines.sources.weave import CONNECTOR, calls
-from pipelines.warehouse import create_raw_tables
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.simulator import Fault, Personality
+from llm_usage_warehouse.sources.weave import CONNECTOR, calls
+from llm_usage_warehouse.warehouse import create_raw_tables
 from tests.loads import NOW, Project, frozen, vendor
 
 CHATBOT, SEARCH = "acme/chatbot", "acme/search"
@@ -192,7 +192,7 @@ def test_copies_of_a_retried_upload_are_one_call(weave: Personality, project: Pr
 def test_a_window_with_too_many_calls_is_cut(
     weave: Personality, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.extraction.ROWS_PER_SLICE", 50)
+    monkeypatch.setattr("llm_usage_warehouse.extraction.ROWS_PER_SLICE", 50)
     assert project.load().error is None
     truth = ended(weave, CHATBOT)
     assert project.query(IDS) == [(row["id"],) for row in truth]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.simulator import Personality
+from llm_usage_warehouse.simulator import Personality
 from tests.loads import NOW, Project, frozen, vendor
 
 NAME = "acme/rest"

@@ -16,10 +16,10 @@ import pendulum
 import pytest
 from dlt.common.pipeline import LoadInfo
 
-from pipelines.connectors import connectors
-from pipelines.errors import UsageError
-from pipelines.simulator import Personality, Simulator, World
-from pipelines.sources.aiproxy import aiproxy
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.simulator import Personality, Simulator, World
+from llm_usage_warehouse.sources.aiproxy import aiproxy
 
 VENDORS = tuple(sorted(connectors()))
 ROWS = {
@@ -36,7 +36,7 @@ class Plain:
 
     def __init__(self, folder: Path, vendor: str, personality: Personality) -> None:
         self.folder, self.vendor, self.personality = folder, vendor, personality
-        module = importlib.import_module(f"pipelines.sources.{vendor}")
+        module = importlib.import_module(f"llm_usage_warehouse.sources.{vendor}")
         self._source = getattr(module, vendor)
 
     def source(self, **settings: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.settings import AlertSettings, WarehouseSettings
+from llm_usage_warehouse.settings import AlertSettings, WarehouseSettings
 from tests.sql_helpers import SQL, WITHOUT_TESTS, SqlWarehouse, run_dbt
 
 MODELS = ("int_spending_alerts", "int_load_alerts", "alerts")

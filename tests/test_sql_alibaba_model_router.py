@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipelines.connectors import connectors
-from pipelines.settings import load_warehouse
-from pipelines.simulator.alibaba_model_router import Usage
-from pipelines.transform import transform
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.simulator.alibaba_model_router import Usage
+from llm_usage_warehouse.transform import transform
 from tests.loads import NOW, Project, frozen, vendor
 from tests.sql_helpers import give_parse
 

@@ -16,17 +16,17 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import app
-from pipelines.connectors import configured_sources, connectors
-from pipelines.dev import docs
-from pipelines.nightly import load_sources
-from pipelines.progress import LogWatcher
-from pipelines.publish import publish
-from pipelines.runner import Run
-from pipelines.settings import WarehouseSettings, load_warehouse
-from pipelines.simulator import Simulator
-from pipelines.transform import transform
-from pipelines.warehouse import connect, writing
+from llm_usage_warehouse.cli import app
+from llm_usage_warehouse.connectors import configured_sources, connectors
+from llm_usage_warehouse.dev import docs
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
+from llm_usage_warehouse.simulator import Simulator
+from llm_usage_warehouse.transform import transform
+from llm_usage_warehouse.warehouse import connect, writing
 from tests.loads import NOW, Project, frozen
 from tests.sql_helpers import give_parse
 

@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.differences import forget, tables
-from pipelines.history import VERSIONED
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.differences import forget, tables
+from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse
 
 NIGHTS = {

@@ -9,11 +9,11 @@ import duckdb
 import pendulum
 import pytest
 
-from pipelines.connectors import connectors
-from pipelines.rates import parse_rates, store_rates
-from pipelines.settings import WarehouseSettings
-from pipelines.transform import transform
-from pipelines.warehouse import connect, create_raw_tables
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.rates import parse_rates, store_rates
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.transform import transform
+from llm_usage_warehouse.warehouse import connect, create_raw_tables
 
 RATES = "Date,USD,CNY\n2026-03-06,1.25,8\n2026-02-20,1.6,N/A\n"
 

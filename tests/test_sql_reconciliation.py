@@ -11,11 +11,11 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines import report
-from pipelines.demo import LIAR
-from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse
-from pipelines.simulator import Simulator
-from pipelines.simulator.tencent_lke import lie_for_demo
+from llm_usage_warehouse import report
+from llm_usage_warehouse.demo import LIAR
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse
+from llm_usage_warehouse.simulator import Simulator
+from llm_usage_warehouse.simulator.tencent_lke import lie_for_demo
 from tests.loads import NOW, Project, frozen
 from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse
 

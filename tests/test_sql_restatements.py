@@ -13,11 +13,11 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines import report
-from pipelines.asking import ask
-from pipelines.history import VERSIONED
-from pipelines.publish import publish
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse import report
+from llm_usage_warehouse.asking import ask
+from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 OCT_29, OCT_30, OCT_31, NOV_1 = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.simulator.weave import Book
+from llm_usage_warehouse.simulator.weave import Book
 from tests.loads import NOW, frozen, vendor
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.simulator import Personality
+from llm_usage_warehouse.simulator import Personality
 from tests.loads import NOW, Project, frozen, vendor
 from tests.sql_helpers import SqlWarehouse
 

@@ -7,16 +7,16 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from pipelines import report
-from pipelines.http import redact
-from pipelines.nightly import Night
-from pipelines.progress import BarWatcher, watching
-from pipelines.runner import SourceOutcome, StreamTally
-from pipelines.settings import WarehouseSettings
-from pipelines.tables import say_rows
-from pipelines.telling import say
-from pipelines.transform import Outcome
-from pipelines.verdict import judge
+from llm_usage_warehouse import report
+from llm_usage_warehouse.http import redact
+from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.progress import BarWatcher, watching
+from llm_usage_warehouse.runner import SourceOutcome, StreamTally
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.tables import say_rows
+from llm_usage_warehouse.telling import say
+from llm_usage_warehouse.transform import Outcome
+from llm_usage_warehouse.verdict import judge
 
 NAMES = ["[/]", "[red]m", "[/red]", "[bold", "a\\[/]", "]", ":smile:", "[link=x]y[/link]"]
 

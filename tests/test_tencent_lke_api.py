@@ -9,8 +9,8 @@ from typing import Any
 import pendulum
 import pytest
 
-from pipelines.errors import UsageError
-from pipelines.http import (
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,
@@ -21,11 +21,11 @@ from pipelines.http import (
     VendorFaultError,
     counting,
 )
-from pipelines.simulator import Fault, Personality, Simulator
-from pipelines.simulator.tencent_lke import APPS
-from pipelines.sources.tencent_lke.reader import TencentLke, TencentLkeSettings
-from pipelines.streams import Reading
-from pipelines.windows import Window, slices
+from llm_usage_warehouse.simulator import Fault, Personality, Simulator
+from llm_usage_warehouse.simulator.tencent_lke import APPS
+from llm_usage_warehouse.sources.tencent_lke.reader import TencentLke, TencentLkeSettings
+from llm_usage_warehouse.streams import Reading
+from llm_usage_warehouse.windows import Window, slices
 from tests.loads import NOW, frozen, pulled
 
 MODEL = "cs-normal-70b"

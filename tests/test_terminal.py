@@ -7,10 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.demo import mark_demo
-from pipelines.errors import NOTHING_LOADED, UsageError
-from pipelines.settings import WarehouseSettings, demo_mark
-from pipelines.simulator import Simulator, World
+from llm_usage_warehouse.demo import mark_demo
+from llm_usage_warehouse.errors import NOTHING_LOADED, UsageError
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.simulator import Simulator, World
 from tests.sql_helpers import FILE, give_parse
 from tests.terminal import Screen, on_a_terminal
 from tests.test_cli import COMMAND, Shell
@@ -137,6 +137,10 @@ def test_a_shell_completes_commands_and_options(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     assert "completion" not in shell("--help").stdout
     shell.set(_LLM_USAGE_COMPLETE="complete_bash", COMP_WORDS="llm-usage sta", COMP_CWORD="1")
-    named = [sys.executable, "-c", "from pipelines.cli import app; app(prog_name='llm-usage')"]
+    named = [
+        sys.executable,
+        "-c",
+        "from llm_usage_warehouse.cli import app; app(prog_name='llm-usage')",
+    ]
     screen = on_a_terminal(named, shell.env)
     assert screen.lines == ["status"]

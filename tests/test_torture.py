@@ -9,7 +9,15 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.parametrize("hurt", ["SIGKILL", "full disk"])
 def test_a_night_that_was_hurt_is_healed_by_the_next(hurt: str) -> None:
-    command = [sys.executable, "-m", "pipelines.dev.torture", "--only", hurt, "--times", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "llm_usage_warehouse.dev.torture",
+        "--only",
+        hurt,
+        "--times",
+        "1",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert f"{hurt} 1: " in done.stdout

@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.connectors import connectors
-from pipelines.errors import RunError
-from pipelines.settings import WarehouseSettings
-from pipelines.transform import macros_checksum, transform
-from pipelines.warehouse import connect, create_raw_tables
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.transform import macros_checksum, transform
+from llm_usage_warehouse.warehouse import connect, create_raw_tables
 from tests.sql_helpers import FILE, give_parse
 
 PATIENCE = 60
@@ -36,7 +36,7 @@ def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         "WAREHOUSE__PATH": str(tmp_path / FILE),
     }
     with subprocess.Popen(
-        [sys.executable, "-c", "from pipelines.cli import app; app()", "transform"],
+        [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()", "transform"],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ def _child_of(command: subprocess.Popen[str]) -> int:
     while time.monotonic() < deadline:
         children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
         for child in children:
-            if "pipelines.dbt_child" in Path(f"/proc/{child}/cmdline").read_text():
+            if "llm_usage_warehouse.dbt_child" in Path(f"/proc/{child}/cmdline").read_text():
                 # Long enough for it to have the file open, or to be about to.
                 time.sleep(3)
                 return int(child)

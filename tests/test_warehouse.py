@@ -9,11 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.connectors import connectors
-from pipelines.errors import RunError
-from pipelines.places import READABLE_FROM
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import HeldFile, connect, create_raw_tables
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.places import READABLE_FROM
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import HeldFile, connect, create_raw_tables
 
 OPEN = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
 

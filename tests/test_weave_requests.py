@@ -9,13 +9,13 @@ import pendulum
 import pytest
 from pendulum import DateTime
 
-from pipelines.errors import UsageError
-from pipelines.http import InvalidRequestError
-from pipelines.settings import load_source
-from pipelines.sources.weave.reader import Weave, WeaveSettings
-from pipelines.sources.weave.request import granularity_for, stats_body
-from pipelines.sources.weave.schema import CALLS, USAGE, Buckets, Metric
-from pipelines.windows import Window
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import InvalidRequestError
+from llm_usage_warehouse.settings import load_source
+from llm_usage_warehouse.sources.weave.reader import Weave, WeaveSettings
+from llm_usage_warehouse.sources.weave.request import granularity_for, stats_body
+from llm_usage_warehouse.sources.weave.schema import CALLS, USAGE, Buckets, Metric
+from llm_usage_warehouse.windows import Window
 
 START = pendulum.datetime(2026, 3, 1)
 HOURS = Window(START, START.add(hours=2))

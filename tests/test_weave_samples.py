@@ -11,13 +11,13 @@ import orjson
 import pendulum
 import pytest
 
-from pipelines.http import BadResponseError, InvalidRequestError, VendorFaultError
-from pipelines.pages import Parsed
-from pipelines.sources.weave.calls import TABLE as CALLS_TABLE
-from pipelines.sources.weave.reader import WeaveSettings
-from pipelines.sources.weave.response import call_lines, read_answer, weave_judge
-from pipelines.sources.weave.schema import CALLS, USAGE, Buckets, Metric
-from pipelines.windows import Window
+from llm_usage_warehouse.http import BadResponseError, InvalidRequestError, VendorFaultError
+from llm_usage_warehouse.pages import Parsed
+from llm_usage_warehouse.sources.weave.calls import TABLE as CALLS_TABLE
+from llm_usage_warehouse.sources.weave.reader import WeaveSettings
+from llm_usage_warehouse.sources.weave.response import call_lines, read_answer, weave_judge
+from llm_usage_warehouse.sources.weave.schema import CALLS, USAGE, Buckets, Metric
+from llm_usage_warehouse.windows import Window
 
 SETTINGS = WeaveSettings(name="weave", project_id=["a/b"], api_key="key")
 SAMPLES = Path(__file__).parent / "samples" / "weave"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import DateTime, Duration
 
-from pipelines.values import first_instant
-from pipelines.windows import (
+from llm_usage_warehouse.values import first_instant
+from llm_usage_warehouse.windows import (
     Grid,
     Pace,
     Window,

@@ -17,9 +17,9 @@ from typing import Any
 
 import duckdb
 
-from pipelines.errors import UsageError
-from pipelines.setting_files import project_root
-from pipelines.settings import WarehouseSettings, demo_mark, load_warehouse
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.setting_files import project_root
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"

@@ -1,8 +1,8 @@
 """The way every source speaks HTTP: paced, retried, signed per attempt, with errors for people."""
 
-from pipelines.http.client import ApiClient, Limits
-from pipelines.http.connections import until_connected
-from pipelines.http.errors import (
+from llm_usage_warehouse.http.client import ApiClient, Limits
+from llm_usage_warehouse.http.connections import until_connected
+from llm_usage_warehouse.http.errors import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,
@@ -13,9 +13,9 @@ from pipelines.http.errors import (
     VendorFaultError,
     redact,
 )
-from pipelines.http.judge import Judge, default_judge, http_date, retry_after
-from pipelines.http.pacing import StoppedError
-from pipelines.http.traffic import Traffic, counting
+from llm_usage_warehouse.http.judge import Judge, default_judge, http_date, retry_after
+from llm_usage_warehouse.http.pacing import StoppedError
+from llm_usage_warehouse.http.traffic import Traffic, counting
 
 __all__ = [
     "ApiClient",

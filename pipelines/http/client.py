@@ -18,11 +18,11 @@ from tenacity import (
     wait_random,
 )
 
-from pipelines.http.connections import Connections, checked_base_url
-from pipelines.http.errors import SourceError, ThrottledError
-from pipelines.http.judge import Judge, default_judge, transport_error
-from pipelines.http.pacing import Brake, Pacer, StoppedError, brake_of
-from pipelines.http.traffic import count
+from llm_usage_warehouse.http.connections import Connections, checked_base_url
+from llm_usage_warehouse.http.errors import SourceError, ThrottledError
+from llm_usage_warehouse.http.judge import Judge, default_judge, transport_error
+from llm_usage_warehouse.http.pacing import Brake, Pacer, StoppedError, brake_of
+from llm_usage_warehouse.http.traffic import count
 
 STOP_CHECK = 0.25
 """Seconds after which a thread that waits for another one sees that all were told to stop."""

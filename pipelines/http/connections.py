@@ -11,8 +11,8 @@ from weakref import WeakSet
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from pipelines.http.errors import InvalidRequestError
-from pipelines.http.pacing import StoppedError
+from llm_usage_warehouse.http.errors import InvalidRequestError
+from llm_usage_warehouse.http.pacing import StoppedError
 
 ATTEMPTS_TO_CONNECT = 3
 

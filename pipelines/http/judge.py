@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from pipelines.http.errors import (
+from llm_usage_warehouse.http.errors import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,

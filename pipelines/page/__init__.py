@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import RunError, in_a_line
-from pipelines.page.render import MARK, render
-from pipelines.published import open_published
-from pipelines.settings import WarehouseSettings
+from llm_usage_warehouse.errors import RunError, in_a_line
+from llm_usage_warehouse.page.render import MARK, render
+from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.settings import WarehouseSettings
 
 NAME = "report.html"
 

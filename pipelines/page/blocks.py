@@ -8,9 +8,9 @@ from typing import Any
 
 import duckdb
 
-from pipelines.demo import LIAR
-from pipelines.page.queries import Row, ask, query
-from pipelines.page.wording import count, instant
+from llm_usage_warehouse.demo import LIAR
+from llm_usage_warehouse.page.queries import Row, ask, query
+from llm_usage_warehouse.page.wording import count, instant
 
 CHARTS = ("days", "budgets", "drivers", "cache", "errors", "latency")
 """Those with a Vega-Lite specification beside their query."""

@@ -1,12 +1,13 @@
 """Asks the published file what the page shows: one file of `sql/report` for each block."""
 
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import orjson
 
-QUERIES = Path(__file__).resolve().parents[2] / "sql" / "report"
+from llm_usage_warehouse.places import SQL_PROJECT
+
+QUERIES = SQL_PROJECT / "report"
 
 Row = dict[str, Any]
 

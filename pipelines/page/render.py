@@ -16,10 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from pipelines.page import wording
-from pipelines.page.blocks import CHARTS, blocks
-from pipelines.page.queries import chart
-from pipelines.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.page import wording
+from llm_usage_warehouse.page.blocks import CHARTS, blocks
+from llm_usage_warehouse.page.queries import chart
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
 
 HERE = Path(__file__).resolve().parent
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from pipelines.telling import harmless
+from llm_usage_warehouse.telling import harmless
 
 UNKNOWN = "\u2013"
 """What stands where nothing is known; 0 was measured."""

@@ -5,10 +5,10 @@ Arrow's reader (`reading`), of rows taken apart where they must be (`apart`, `se
 value by value where that reader refuses (`exact`); `instants` has the calendar.
 """
 
-from pipelines.pages.apart import spelled
-from pipelines.pages.body import joined, mended, raw_rows
-from pipelines.pages.contract import MONEY, UTC_MICROS, Contract, Fields
-from pipelines.pages.typed import Parsed, rows_to_table, to_table
+from llm_usage_warehouse.pages.apart import spelled
+from llm_usage_warehouse.pages.body import joined, mended, raw_rows
+from llm_usage_warehouse.pages.contract import MONEY, UTC_MICROS, Contract, Fields
+from llm_usage_warehouse.pages.typed import Parsed, rows_to_table, to_table
 
 __all__ = [
     "MONEY",

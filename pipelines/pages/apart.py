@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from pipelines.pages.body import encoded, joined, members, mended
-from pipelines.pages.contract import KINDS, Contract, Fields, Path, leaves
-from pipelines.pages.secret_names import is_secret, scrubbed
+from llm_usage_warehouse.pages.body import encoded, joined, members, mended
+from llm_usage_warehouse.pages.contract import KINDS, Contract, Fields, Path, leaves
+from llm_usage_warehouse.pages.secret_names import is_secret, scrubbed
 
 UNTYPED = frozenset(kind.name for kind in KINDS.values() if kind.read is None)
 

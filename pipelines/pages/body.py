@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from pipelines.http import BadResponseError
-from pipelines.pages.contract import Path
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages.contract import Path
 
 ESCAPE = re.compile(
     rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipelines.http import BadResponseError
-from pipelines.pages.body import members
-from pipelines.pages.contract import MONEY, Contract, Fields, Path, leaves
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages.body import members
+from llm_usage_warehouse.pages.contract import MONEY, Contract, Fields, Path, leaves
 
 _INTEGER = re.compile(rb"-?[0-9]+")
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")

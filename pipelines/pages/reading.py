@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from pipelines.pages.apart import Apart, json_paths
-from pipelines.pages.body import encoded
-from pipelines.pages.contract import KINDS, MONEY, Contract, Fields, Path, leaves
-from pipelines.pages.exact import read_exactly
+from llm_usage_warehouse.pages.apart import Apart, json_paths
+from llm_usage_warehouse.pages.body import encoded
+from llm_usage_warehouse.pages.contract import KINDS, MONEY, Contract, Fields, Path, leaves
+from llm_usage_warehouse.pages.exact import read_exactly
 
 Columns = dict[Path, pa.ChunkedArray]
 

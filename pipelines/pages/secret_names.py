@@ -6,7 +6,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw
 
-from pipelines.pages.body import encoded, items, members
+from llm_usage_warehouse.pages.body import encoded, items, members
 
 _SECRET = re.compile(
     r"secret|passw|(api|access|private)_?key|credential|authorization|bearer|cookie|signature"

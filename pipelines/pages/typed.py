@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Raw
 
-from pipelines.http import BadResponseError
-from pipelines.pages.apart import Apart
-from pipelines.pages.body import raw_rows
-from pipelines.pages.contract import Contract, Kind
-from pipelines.pages.exact import MismatchError, mismatch, plain
-from pipelines.pages.instants import instants
-from pipelines.pages.reading import Columns, read_lines
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages.apart import Apart
+from llm_usage_warehouse.pages.body import raw_rows
+from llm_usage_warehouse.pages.contract import Contract, Kind
+from llm_usage_warehouse.pages.exact import MismatchError, mismatch, plain
+from llm_usage_warehouse.pages.instants import instants
+from llm_usage_warehouse.pages.reading import Columns, read_lines
 
 BATCH_BYTES = 4_000_000
 """Read at once: an odd row slows down its batch, and no more than this is held twice."""

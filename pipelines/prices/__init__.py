@@ -7,8 +7,8 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import connect
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import connect
 
 
 def load_public_prices(warehouse: WarehouseSettings) -> None:
@@ -36,7 +36,7 @@ def load_public_prices(warehouse: WarehouseSettings) -> None:
         # The package's import takes a second, which only a new version of it is worth.
         from genai_prices.data import providers  # noqa: PLC0415
 
-        from pipelines.prices.genai import flatten  # noqa: PLC0415
+        from llm_usage_warehouse.prices.genai import flatten  # noqa: PLC0415
 
         catalogue = flatten(providers)
         connection.register("catalogue", catalogue.prices)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import pyarrow as pa
 from genai_prices import types
 
-from pipelines.pages import UTC_MICROS
+from llm_usage_warehouse.pages import UTC_MICROS
 
 PRICES_SCHEMA = pa.schema(
     [

@@ -6,7 +6,7 @@ folder imports this one, so that a misreading of a contract cannot hide on both 
 A personality is a module of this package with a function `create(world) -> Personality`.
 """
 
-from pipelines.simulator.server import Personality, Simulator
-from pipelines.simulator.world import Fault, World
+from llm_usage_warehouse.simulator.server import Personality, Simulator
+from llm_usage_warehouse.simulator.world import Fault, World
 
 __all__ = ["Fault", "Personality", "Simulator", "World"]

@@ -1,4 +1,4 @@
-"""`python -m pipelines.simulator`: serve every personality until standard input closes.
+"""`python -m llm_usage_warehouse.simulator`: serve every personality until standard input closes.
 
 Prints one line of JSON, the settings that reach each vendor, then waits. At a line on standard
 input it delivers what it has kept back. Ending with standard input means that no server outlives
@@ -11,13 +11,15 @@ import json
 import sys
 from typing import Any
 
-from pipelines.simulator.server import Simulator, personality_names
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.server import Simulator, personality_names
+from llm_usage_warehouse.simulator.world import World
 
 
 def main() -> None:
     """Serve until standard input closes."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.simulator", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m llm_usage_warehouse.simulator", description=__doc__
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, default=14)
     parser.add_argument("--rows-per-day", type=int, default=3600)
@@ -51,7 +53,7 @@ def main() -> None:
 
 def act(name: str, what: str, data: Any, about: int) -> None:
     """Have a personality do what its module keeps for the demo."""
-    getattr(importlib.import_module(f"pipelines.simulator.{name}"), what)(data, about)
+    getattr(importlib.import_module(f"llm_usage_warehouse.simulator.{name}"), what)(data, about)
 
 
 if __name__ == "__main__":

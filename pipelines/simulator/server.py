@@ -14,7 +14,7 @@ from typing import Any, Self
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipelines.simulator.world import Fault, Request, World
+from llm_usage_warehouse.simulator.world import Fault, Request, World
 
 NOT_PERSONALITIES = {"server", "world", "__main__", "central_bank"}
 """The central bank can be played, and is no vendor: it plays only where it is named."""
@@ -135,7 +135,9 @@ def personality_names() -> list[str]:
     """Return the vendors that this package can play."""
     return sorted(
         module.name
-        for module in pkgutil.iter_modules(importlib.import_module("pipelines.simulator").__path__)
+        for module in pkgutil.iter_modules(
+            importlib.import_module("llm_usage_warehouse.simulator").__path__
+        )
         if module.name not in NOT_PERSONALITIES and not module.name.startswith("_")
     )
 
@@ -165,7 +167,7 @@ class Simulator:
         base = world or World()
         self.personalities: dict[str, Personality] = {}
         for name in names or personality_names():
-            module = importlib.import_module(f"pipelines.simulator.{name}")
+            module = importlib.import_module(f"llm_usage_warehouse.simulator.{name}")
             # Each vendor has faults and a request log of its own, over the same clock and seed.
             own = replace(base, faults=[], requests=[], _lock=threading.Lock())
             self.personalities[name] = module.create(own)

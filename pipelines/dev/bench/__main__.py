@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.dev.bench import measures
-from pipelines.dev.bench.history import billed_history, history
-from pipelines.dev.bench.measures import Figure
-from pipelines.dev.docs import README, put_block
-from pipelines.setting_files import project_root
+from llm_usage_warehouse.dev.bench import measures
+from llm_usage_warehouse.dev.bench.history import billed_history, history
+from llm_usage_warehouse.dev.bench.measures import Figure
+from llm_usage_warehouse.dev.docs import README, put_block
+from llm_usage_warehouse.setting_files import project_root
 
 ROWS = 500_000
 DAYS = 19
@@ -25,7 +25,7 @@ COLUMNS = ("what", "ours", "rival", "figure", "must", "aim", "reached")
 
 def main() -> None:
     """Measure what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.dev.bench")
+    parser = argparse.ArgumentParser(prog="python -m llm_usage_warehouse.dev.bench")
     names = ("stateless", "small", "generic", "pace", "memory", "idle", "history", "billed")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.connectors import connectors
-from pipelines.dev.bench.measures import HERE, Figure, environment_in
-from pipelines.dev.bench.processes import Took, run
-from pipelines.dev.bench.repeated import AiProxy, Gateway, ModelRouter
-from pipelines.settings import WarehouseSettings
-from pipelines.warehouse import create_raw_tables
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.dev.bench.measures import HERE, Figure, environment_in
+from llm_usage_warehouse.dev.bench.processes import Took, run
+from llm_usage_warehouse.dev.bench.repeated import AiProxy, Gateway, ModelRouter
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import create_raw_tables
 
 DAYS = 100
 NEW_CALLS = 1_000
@@ -159,7 +159,7 @@ def _night(gateway: Gateway, environment: dict[str, str], number: int) -> Took:
 
 
 def _models(environment: dict[str, str], *what: str) -> Took:
-    return run(["-m", "pipelines.dev.bench.models", *what], environment)
+    return run(["-m", "llm_usage_warehouse.dev.bench.models", *what], environment)
 
 
 def _open(environment: dict[str, str]) -> duckdb.DuckDBPyConnection:

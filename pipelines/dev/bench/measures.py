@@ -13,13 +13,13 @@ import duckdb
 import httpx
 import pendulum
 
-from pipelines.dev.bench.processes import Took, run, serving
-from pipelines.dev.bench.server import ADMIN_KEY, END
-from pipelines.pages import Fields
-from pipelines.settings import in_environment
-from pipelines.simulator.aiproxy.catalogue import KEYS
-from pipelines.simulator.tencent_lke import MODELS
-from pipelines.sources.aiproxy.schema import LOG, PRIVATE
+from llm_usage_warehouse.dev.bench.processes import Took, run, serving
+from llm_usage_warehouse.dev.bench.server import ADMIN_KEY, END
+from llm_usage_warehouse.pages import Fields
+from llm_usage_warehouse.settings import in_environment
+from llm_usage_warehouse.simulator.aiproxy.catalogue import KEYS
+from llm_usage_warehouse.simulator.tencent_lke import MODELS
+from llm_usage_warehouse.sources.aiproxy.schema import LOG, PRIVATE
 
 HERE = Path(__file__).resolve().parent
 NOW = END.int_timestamp + 180
@@ -73,7 +73,7 @@ def against_stateless(rows: int, days: int, must: float, aim: float, repeat: int
     """Compare CPU per row with a script that keeps nothing."""
     ours: list[Took] = []
     theirs: list[Took] = []
-    with serving(["-m", "pipelines.dev.bench.server", str(rows), str(days - 1)]) as port:
+    with serving(["-m", "llm_usage_warehouse.dev.bench.server", str(rows), str(days - 1)]) as port:
         for _ in range(repeat):
             ours.append(_load(port, rows, days))
             theirs.append(_rival("stateless.py", port, rows, days, struct(STORED)))
@@ -84,7 +84,7 @@ def against_generic(rows: int, days: int, must: float, aim: float, repeat: int) 
     """Compare CPU per row with dlt's generic REST source."""
     ours: list[Took] = []
     theirs: list[Took] = []
-    with serving(["-m", "pipelines.dev.bench.server", str(rows), str(days - 1)]) as port:
+    with serving(["-m", "llm_usage_warehouse.dev.bench.server", str(rows), str(days - 1)]) as port:
         for _ in range(repeat):
             ours.append(_load(port, rows, days))
             theirs.append(_rival("generic.py", port, rows, days))
@@ -94,7 +94,7 @@ def against_generic(rows: int, days: int, must: float, aim: float, repeat: int) 
 def pace(per_second: int, seconds: int) -> list[Figure]:
     """Compare the rate that the vendor sees, 250 ms away, with the pace that is set."""
     rows = per_second * seconds * 100
-    server = ["-m", "pipelines.dev.bench.server", str(rows), "6", "--latency", "0.25"]
+    server = ["-m", "llm_usage_warehouse.dev.bench.server", str(rows), "6", "--latency", "0.25"]
     with serving(server) as port:
         _load(port, rows, 7, per_second)
         arrivals = sorted(httpx.get(f"http://127.0.0.1:{port}/stats", timeout=10).json())
@@ -141,7 +141,7 @@ def memory(sizes: tuple[int, ...]) -> list[Figure]:
     """Measure the peak for several sizes; it must hardly depend on them."""
     peaks = []
     for rows in sizes:
-        with serving(["-m", "pipelines.dev.bench.server", str(rows), "18"]) as port:
+        with serving(["-m", "llm_usage_warehouse.dev.bench.server", str(rows), "18"]) as port:
             peaks.append(_load(port, rows, 19).peak_mb)
     figures = [
         Figure(f"peak memory, {rows:,} rows, MB", f"{peak:.0f}", "", peak, 500, 350)
@@ -160,7 +160,9 @@ def idle_night(models: int, groups: int) -> Figure:
         groups: how many AI Proxy is asked for, those with traffic among them.
     """
     with (
-        serving(["-m", "pipelines.simulator", "--days", "2", "--rows-per-day", "480"]) as settings,
+        serving(
+            ["-m", "llm_usage_warehouse.simulator", "--days", "2", "--rows-per-day", "480"]
+        ) as settings,
         tempfile.TemporaryDirectory() as folder,
     ):
         settings["tencent_lke"]["models"] = _padded(MODELS, models, "bench-model")
@@ -175,8 +177,8 @@ def idle_night(models: int, groups: int) -> Figure:
             environment |= in_environment(f"sources.{source}", {"start": "P2D", **own})
         # The same instant twice, so that not even a minute is new.
         instant = str(pendulum.now("UTC").int_timestamp)
-        run(["-m", "pipelines.dev.bench.ours", instant], environment)
-        again = run(["-m", "pipelines.dev.bench.ours", instant], environment)
+        run(["-m", "llm_usage_warehouse.dev.bench.ours", instant], environment)
+        again = run(["-m", "llm_usage_warehouse.dev.bench.ours", instant], environment)
     return Figure(
         f"night with nothing new, 4 vendors, {models} models, {groups} groups, CPU s",
         f"{again.cpu:.1f} s, {again.said['requests']} requests, {again.said['rows']:,} rows",
@@ -203,7 +205,7 @@ def _load(port: int, rows: int, days: int, per_second: float = UNPACED) -> Took:
             # Threads beyond the cores only wait for each other where nothing is far away.
             own["concurrency"] = 4
         environment = environment_in(folder) | in_environment("sources.aiproxy", own)
-        took = run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment)
+        took = run(["-m", "llm_usage_warehouse.dev.bench.ours", str(NOW)], environment)
         # Counted here, so that the load does not pay for it.
         with duckdb.connect(environment["WAREHOUSE__PATH"], read_only=True) as connection:
             found = connection.execute("select count(*) from raw_aiproxy.logs").fetchone()

@@ -1,4 +1,4 @@
-"""A night without its load: `python -m pipelines.dev.bench.models [build]`.
+"""A night without its load: `python -m llm_usage_warehouse.dev.bench.models [build]`.
 
 Models, tests and publishing, or with `build` no publishing. Which warehouse, the environment says.
 """
@@ -6,10 +6,10 @@ Models, tests and publishing, or with `build` no publishing. Which warehouse, th
 import json
 import sys
 
-from pipelines.connectors import connectors
-from pipelines.publish import publish
-from pipelines.settings import load_warehouse
-from pipelines.transform import transform
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.transform import transform
 
 
 def main(*, publishing: bool) -> None:

@@ -1,4 +1,4 @@
-"""A night's load, no models: `python -m pipelines.dev.bench.ours INSTANT`.
+"""A night's load, no models: `python -m llm_usage_warehouse.dev.bench.ours INSTANT`.
 
 Which sources, from where and into which folder, the environment says, as for any night.
 """
@@ -8,12 +8,12 @@ import sys
 
 import pendulum
 
-from pipelines.connectors import configured_sources
-from pipelines.nightly import load_sources
-from pipelines.progress import LogWatcher
-from pipelines.runner import Run
-from pipelines.settings import load_warehouse
-from pipelines.warehouse import writing
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.warehouse import writing
 
 
 def main(instant: float | None) -> None:

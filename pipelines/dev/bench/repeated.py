@@ -7,10 +7,10 @@ from typing import Protocol
 
 import duckdb
 
-from pipelines.dev.bench.measures import NOW, UNPACED, bench_server
-from pipelines.dev.bench.processes import run, serving
-from pipelines.dev.bench.server import END
-from pipelines.settings import in_environment
+from llm_usage_warehouse.dev.bench.measures import NOW, UNPACED, bench_server
+from llm_usage_warehouse.dev.bench.processes import run, serving
+from llm_usage_warehouse.dev.bench.server import END
+from llm_usage_warehouse.settings import in_environment
 
 SHAPES = 20_000
 DAY_US = 86_400_000_000
@@ -38,9 +38,9 @@ class AiProxy:
 
     def load(self, environment: dict[str, str]) -> None:
         """Load from the bench's own server."""
-        with serving(["-m", "pipelines.dev.bench.server", str(SHAPES), "1"]) as port:
+        with serving(["-m", "llm_usage_warehouse.dev.bench.server", str(SHAPES), "1"]) as port:
             source = in_environment("sources.aiproxy", bench_server(port, 2, UNPACED))
-            run(["-m", "pipelines.dev.bench.ours", str(NOW)], environment | source)
+            run(["-m", "llm_usage_warehouse.dev.bench.ours", str(NOW)], environment | source)
 
     def take_shapes(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Number the rows, and empty their table."""
@@ -91,12 +91,12 @@ class ModelRouter:
 
     def load(self, environment: dict[str, str]) -> None:
         """Load three days from the simulator."""
-        command = ["-m", "pipelines.simulator", "--days", "3", "--rows-per-day", "3000"]
+        command = ["-m", "llm_usage_warehouse.simulator", "--days", "3", "--rows-per-day", "3000"]
         with serving(command) as settings:
             name = "alibaba_model_router"
             own = {"start": "P3D", **settings[name], "requests_per_second": UNPACED}
             run(
-                ["-m", "pipelines.dev.bench.ours"],
+                ["-m", "llm_usage_warehouse.dev.bench.ours"],
                 environment | in_environment(f"sources.{name}", own),
             )
 

@@ -1,8 +1,8 @@
 """A gateway's log search over millions of rows, for measuring its readers.
 
 Rows are the simulator's own, with other ids and instants; a page is put together when it is asked
-for. `python -m pipelines.dev.bench.server ROWS DAYS` prints its port and serves until standard
-input closes. `/stats` tells when each request came, and forgets it.
+for. `python -m llm_usage_warehouse.dev.bench.server ROWS DAYS` prints its port and serves until
+standard input closes. `/stats` tells when each request came, and forgets it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from functools import cache
 import orjson
 import pendulum
 
-from pipelines.simulator import Simulator, World
+from llm_usage_warehouse.simulator import Simulator, World
 
 END = pendulum.datetime(2026, 11, 20)
 """The last row's instant, about; what a load takes for the present is a little later."""

@@ -1,6 +1,6 @@
 """`make torture`: hurt nights from a seed, and show that the next one heals each of them.
 
-`python -m pipelines.dev.torture --only SIGKILL --times 30 --seed 7` does a part of it.
+`python -m llm_usage_warehouse.dev.torture --only SIGKILL --times 30 --seed 7` does a part of it.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.dev.torture.ground import Ground, ground
-from pipelines.dev.torture.hurts import HURTS, Hurt, UnhealedError
+from llm_usage_warehouse.dev.torture.ground import Ground, ground
+from llm_usage_warehouse.dev.torture.hurts import HURTS, Hurt, UnhealedError
 
 BEFORE_HEALING = 4
 """How many kills in a row a night may have to bear before one is let go on."""
@@ -30,7 +30,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def main() -> int:
     """Do what the command line asks for, print a table, and return how many did not heal."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.dev.torture", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m llm_usage_warehouse.dev.torture", description=__doc__
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=[*HURTS, PAGES], help="one kind of hurt; all by default")
     parser.add_argument("--times", type=int, help="how often each is done")

@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 import pendulum
 
-from pipelines.settings import in_environment
-from pipelines.simulator import Simulator, World
+from llm_usage_warehouse.settings import in_environment
+from llm_usage_warehouse.simulator import Simulator, World
 
 NOW = pendulum.datetime(2026, 11, 20, 12)
 """The vendors' present, and that of the second night."""
@@ -33,7 +33,7 @@ START = NOW.subtract(days=DAYS).to_date_string()
 LATENCY = 0.02
 """Seconds of every answer: without it, a load is over before it can be hurt."""
 
-NIGHT = "import sys; from pipelines.cli import app; app(sys.argv[1:])"
+NIGHT = "import sys; from llm_usage_warehouse.cli import app; app(sys.argv[1:])"
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
 
 OF_A_LOAD = {

@@ -11,8 +11,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from pipelines.dev.torture.ground import Ground
-from pipelines.simulator.world import Fault
+from llm_usage_warehouse.dev.torture.ground import Ground
+from llm_usage_warehouse.simulator.world import Fault
 
 Hurt = Callable[[Ground, random.Random], str]
 

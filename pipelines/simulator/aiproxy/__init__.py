@@ -4,11 +4,11 @@ The contract is that of the gateway's own server (github.com/labring/aiproxy) at
 `personality.data` is a `Books`, which can also play some older releases, change and lie.
 """
 
-from pipelines.simulator.aiproxy.api import ADMIN_KEY, build_app
-from pipelines.simulator.aiproxy.books import Books, Lies
-from pipelines.simulator.aiproxy.traffic import PRIVATE_TEXT
-from pipelines.simulator.server import Personality
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.aiproxy.api import ADMIN_KEY, build_app
+from llm_usage_warehouse.simulator.aiproxy.books import Books, Lies
+from llm_usage_warehouse.simulator.aiproxy.traffic import PRIVATE_TEXT
+from llm_usage_warehouse.simulator.server import Personality
+from llm_usage_warehouse.simulator.world import World
 
 __all__ = ["ADMIN_KEY", "PRIVATE_TEXT", "Books", "Lies", "create", "deliver_for_demo"]
 

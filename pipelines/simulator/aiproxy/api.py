@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pipelines.simulator.aiproxy import dashboard, dimensions, gojson, query
-from pipelines.simulator.aiproxy.books import Books
-from pipelines.simulator.aiproxy.rows import Row, detail, has_detail
+from llm_usage_warehouse.simulator.aiproxy import dashboard, dimensions, gojson, query
+from llm_usage_warehouse.simulator.aiproxy.books import Books
+from llm_usage_warehouse.simulator.aiproxy.rows import Row, detail, has_detail
 
 ADMIN_KEY = "test-admin-key-example"
 REQUEST_NUMBER = itertools.count(1)

@@ -7,10 +7,15 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.simulator.aiproxy import catalogue, gojson, traffic
-from pipelines.simulator.aiproxy.rows import Row, Version, detail, emit, has_detail
-from pipelines.simulator.aiproxy.traffic import HOUR_US, IDS_PER_HOUR, LATEST_HOURS, Rejection
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.aiproxy import catalogue, gojson, traffic
+from llm_usage_warehouse.simulator.aiproxy.rows import Row, Version, detail, emit, has_detail
+from llm_usage_warehouse.simulator.aiproxy.traffic import (
+    HOUR_US,
+    IDS_PER_HOUR,
+    LATEST_HOURS,
+    Rejection,
+)
+from llm_usage_warehouse.simulator.world import World
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipelines.simulator.aiproxy.books import Books
-from pipelines.simulator.aiproxy.query import Query, instant, integer
-from pipelines.simulator.aiproxy.rows import Row
-from pipelines.simulator.aiproxy.traffic import HOUR_US, Rejection
+from llm_usage_warehouse.simulator.aiproxy.books import Books
+from llm_usage_warehouse.simulator.aiproxy.query import Query, instant, integer
+from llm_usage_warehouse.simulator.aiproxy.rows import Row
+from llm_usage_warehouse.simulator.aiproxy.traffic import HOUR_US, Rejection
 
 # Counters are flushed every five seconds.
 FLUSH_US = 5_000_000

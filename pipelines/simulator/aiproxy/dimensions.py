@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pipelines.simulator.aiproxy import dashboard
-from pipelines.simulator.aiproxy.books import Books
-from pipelines.simulator.aiproxy.catalogue import (
+from llm_usage_warehouse.simulator.aiproxy import dashboard
+from llm_usage_warehouse.simulator.aiproxy.books import Books
+from llm_usage_warehouse.simulator.aiproxy.catalogue import (
     CHANNEL_TYPES,
     CHANNELS,
     KEYS,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipelines.simulator.aiproxy.rows import Row, Version
+from llm_usage_warehouse.simulator.aiproxy.rows import Row, Version
 
 WEEK_US = 7 * 24 * 3_600_000_000
 INTEGER = re.compile(r"[+-]?[0-9]{1,19}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pipelines.simulator.aiproxy import billing
+from llm_usage_warehouse.simulator.aiproxy import billing
 
 DETAIL_LIFE_US = 72 * 3_600_000_000
 PENDING, COMPLETED, FAILED = 1, 2, 3

@@ -11,9 +11,9 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from pipelines.simulator.aiproxy import catalogue as cat
-from pipelines.simulator.aiproxy.rows import COMPLETED, FAILED, PENDING, Outcome, Row
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.aiproxy import catalogue as cat
+from llm_usage_warehouse.simulator.aiproxy.rows import COMPLETED, FAILED, PENDING, Outcome, Row
+from llm_usage_warehouse.simulator.world import World
 
 HOUR_US = 3_600_000_000
 # Numbers are left free between hours, as failed inserts leave them; they soon pass 32 bits.

@@ -13,14 +13,18 @@ Signatures, parameters and field names follow the vendor's documentation and its
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from pipelines.simulator.alibaba_model_router._acs3 import Credential
-from pipelines.simulator.alibaba_model_router._api import Api
-from pipelines.simulator.alibaba_model_router._books import Books
-from pipelines.simulator.alibaba_model_router._catalogue import KEY_MARKER
-from pipelines.simulator.alibaba_model_router._lies import Lies
-from pipelines.simulator.alibaba_model_router._traffic import ANSWER_MARKER, PROMPT_MARKER, Usage
-from pipelines.simulator.server import Personality
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.alibaba_model_router._acs3 import Credential
+from llm_usage_warehouse.simulator.alibaba_model_router._api import Api
+from llm_usage_warehouse.simulator.alibaba_model_router._books import Books
+from llm_usage_warehouse.simulator.alibaba_model_router._catalogue import KEY_MARKER
+from llm_usage_warehouse.simulator.alibaba_model_router._lies import Lies
+from llm_usage_warehouse.simulator.alibaba_model_router._traffic import (
+    ANSWER_MARKER,
+    PROMPT_MARKER,
+    Usage,
+)
+from llm_usage_warehouse.simulator.server import Personality
+from llm_usage_warehouse.simulator.world import World
 
 __all__ = [
     "ANSWER_MARKER",

@@ -13,12 +13,12 @@ from xml.sax.saxutils import escape
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from pipelines.simulator.alibaba_model_router import _acs3, _dimensions, _query
-from pipelines.simulator.alibaba_model_router._acs3 import GatewayError
-from pipelines.simulator.alibaba_model_router._books import Books
-from pipelines.simulator.alibaba_model_router._catalogue import rules_between
-from pipelines.simulator.alibaba_model_router._control import cost_rows, total, usage_rows
-from pipelines.simulator.alibaba_model_router._traffic import Row, to_json
+from llm_usage_warehouse.simulator.alibaba_model_router import _acs3, _dimensions, _query
+from llm_usage_warehouse.simulator.alibaba_model_router._acs3 import GatewayError
+from llm_usage_warehouse.simulator.alibaba_model_router._books import Books
+from llm_usage_warehouse.simulator.alibaba_model_router._catalogue import rules_between
+from llm_usage_warehouse.simulator.alibaba_model_router._control import cost_rows, total, usage_rows
+from llm_usage_warehouse.simulator.alibaba_model_router._traffic import Row, to_json
 
 ROOT = "/api/v1/modelRouter/open"
 JSON_TEXTS = ("metrics", "usageDetail", "values", "dimValues")

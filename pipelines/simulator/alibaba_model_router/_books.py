@@ -6,12 +6,22 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from pipelines.simulator.alibaba_model_router._acs3 import Credential
-from pipelines.simulator.alibaba_model_router._catalogue import API_KEYS, MODELS
-from pipelines.simulator.alibaba_model_router._control import bucket_span, cost_rows, usage_rows
-from pipelines.simulator.alibaba_model_router._lies import Failure, Lies
-from pipelines.simulator.alibaba_model_router._traffic import Row, Usage, hour_of, iso, make_row
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.alibaba_model_router._acs3 import Credential
+from llm_usage_warehouse.simulator.alibaba_model_router._catalogue import API_KEYS, MODELS
+from llm_usage_warehouse.simulator.alibaba_model_router._control import (
+    bucket_span,
+    cost_rows,
+    usage_rows,
+)
+from llm_usage_warehouse.simulator.alibaba_model_router._lies import Failure, Lies
+from llm_usage_warehouse.simulator.alibaba_model_router._traffic import (
+    Row,
+    Usage,
+    hour_of,
+    iso,
+    make_row,
+)
+from llm_usage_warehouse.simulator.world import World
 
 Stream = Literal["log", "bill"]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from pipelines.simulator.alibaba_model_router._catalogue import Tier, tier_of
-from pipelines.simulator.alibaba_model_router._traffic import BEIJING, Row
+from llm_usage_warehouse.simulator.alibaba_model_router._catalogue import Tier, tier_of
+from llm_usage_warehouse.simulator.alibaba_model_router._traffic import BEIJING, Row
 
 BUCKET_SECONDS = {"hourly": 3600, "daily": 86400}
 _METRICS = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipelines.simulator.alibaba_model_router._catalogue import (
+from llm_usage_warehouse.simulator.alibaba_model_router._catalogue import (
     API_KEYS,
     BEGINNING,
     CLIENTS,
@@ -12,7 +12,7 @@ from pipelines.simulator.alibaba_model_router._catalogue import (
     Rule,
     pricing_config,
 )
-from pipelines.simulator.alibaba_model_router._traffic import iso
+from llm_usage_warehouse.simulator.alibaba_model_router._traffic import iso
 
 CREATED = {"gmtCreate": iso(BEGINNING), "gmtModified": iso(BEGINNING)}
 

@@ -5,8 +5,8 @@ import re
 import time
 from collections.abc import Mapping
 
-from pipelines.simulator.alibaba_model_router._acs3 import GatewayError
-from pipelines.simulator.alibaba_model_router._books import Wanted
+from llm_usage_warehouse.simulator.alibaba_model_router._acs3 import GatewayError
+from llm_usage_warehouse.simulator.alibaba_model_router._books import Wanted
 
 RANGES = {"1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400, "30d": 30 * 86400}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

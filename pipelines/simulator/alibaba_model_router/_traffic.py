@@ -8,14 +8,14 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from pipelines.simulator.alibaba_model_router._catalogue import (
+from llm_usage_warehouse.simulator.alibaba_model_router._catalogue import (
     API_KEYS,
     MODELS,
     ApiKey,
     Model,
     amount,
 )
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.world import World
 
 PROMPT_MARKER = "marker-of-a-private-prompt"
 ANSWER_MARKER = "marker-of-a-private-answer"

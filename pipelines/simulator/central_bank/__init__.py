@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipelines.simulator.server import Personality
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.server import Personality
+from llm_usage_warehouse.simulator.world import World
 
 __all__ = ["create", "rates_of"]
 

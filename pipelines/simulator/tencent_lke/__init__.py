@@ -10,11 +10,11 @@ published SDK. What neither says (the effect of an unknown model or sub-business
 window, of paging past the end) is answered here in the way that hides a client's mistake the most.
 """
 
-from pipelines.simulator.server import Personality
-from pipelines.simulator.tencent_lke._api import create_app
-from pipelines.simulator.tencent_lke._books import Account, Books, Lies
-from pipelines.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, RETIRED
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.server import Personality
+from llm_usage_warehouse.simulator.tencent_lke._api import create_app
+from llm_usage_warehouse.simulator.tencent_lke._books import Account, Books, Lies
+from llm_usage_warehouse.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, RETIRED
+from llm_usage_warehouse.simulator.world import World
 
 __all__ = [
     "APPS",

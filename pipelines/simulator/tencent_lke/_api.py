@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipelines.simulator.tencent_lke import _signing
-from pipelines.simulator.tencent_lke._books import Books
-from pipelines.simulator.tencent_lke._catalogue import APPS, MODELS, App, Model
-from pipelines.simulator.tencent_lke._envelope import ApiError, answer, encode, refusal
-from pipelines.simulator.tencent_lke._parameters import ACCEPTED, page_of, parse, query_of
-from pipelines.simulator.tencent_lke._traffic import BEIJING_SECONDS, Call
+from llm_usage_warehouse.simulator.tencent_lke import _signing
+from llm_usage_warehouse.simulator.tencent_lke._books import Books
+from llm_usage_warehouse.simulator.tencent_lke._catalogue import APPS, MODELS, App, Model
+from llm_usage_warehouse.simulator.tencent_lke._envelope import ApiError, answer, encode, refusal
+from llm_usage_warehouse.simulator.tencent_lke._parameters import ACCEPTED, page_of, parse, query_of
+from llm_usage_warehouse.simulator.tencent_lke._traffic import BEIJING_SECONDS, Call
 
 VERSION = "2023-11-30"
 REGIONS = {"ap-jakarta", "ap-guangzhou"}

@@ -8,9 +8,21 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
-from pipelines.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, RETIRED, UINS, App
-from pipelines.simulator.tencent_lke._traffic import HOUR, Call, call_fields, calls_of_hour
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.tencent_lke._catalogue import (
+    APPS,
+    KINDS,
+    MODELS,
+    RETIRED,
+    UINS,
+    App,
+)
+from llm_usage_warehouse.simulator.tencent_lke._traffic import (
+    HOUR,
+    Call,
+    call_fields,
+    calls_of_hour,
+)
+from llm_usage_warehouse.simulator.world import World
 
 Row = dict[str, Any]
 

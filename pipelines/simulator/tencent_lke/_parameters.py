@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from pipelines.simulator.tencent_lke._books import Query
-from pipelines.simulator.tencent_lke._envelope import ApiError
+from llm_usage_warehouse.simulator.tencent_lke._books import Query
+from llm_usage_warehouse.simulator.tencent_lke._envelope import ApiError
 
 # Parameter types: a text, a whole number, a list of texts.
 _WINDOW = {"StartTime": "s", "EndTime": "s", "StatStartTime": "i", "StatEndTime": "i"}

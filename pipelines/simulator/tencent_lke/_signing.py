@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pipelines.simulator.tencent_lke._envelope import ApiError
+from llm_usage_warehouse.simulator.tencent_lke._envelope import ApiError
 
 SERVICE = "lke"
 # "Timestamp and server time cannot differ by more than five minutes."

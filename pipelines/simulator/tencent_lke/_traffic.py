@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, UINS, App
-from pipelines.simulator.tencent_lke._envelope import encode
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.tencent_lke._catalogue import APPS, KINDS, MODELS, UINS, App
+from llm_usage_warehouse.simulator.tencent_lke._envelope import encode
+from llm_usage_warehouse.simulator.world import World
 
 HOUR = 3600
 BEIJING_SECONDS = 8 * HOUR

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipelines.simulator.server import Personality
-from pipelines.simulator.weave import _query, _request, _stats
-from pipelines.simulator.weave._book import Book
-from pipelines.simulator.weave._errors import RefusalError, refuse
-from pipelines.simulator.weave._traffic import CHATBOT, SEARCH
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.server import Personality
+from llm_usage_warehouse.simulator.weave import _query, _request, _stats
+from llm_usage_warehouse.simulator.weave._book import Book
+from llm_usage_warehouse.simulator.weave._errors import RefusalError, refuse
+from llm_usage_warehouse.simulator.weave._traffic import CHATBOT, SEARCH
+from llm_usage_warehouse.simulator.world import World
 
 __all__ = ["Book", "create"]
 

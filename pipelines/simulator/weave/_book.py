@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.simulator.weave._call import Call, to_us, tokens
-from pipelines.simulator.weave._prices import DEFAULT_PRICES, Price
-from pipelines.simulator.weave._traffic import CHATBOT, SEARCH, calls_of_hour
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.weave._call import Call, to_us, tokens
+from llm_usage_warehouse.simulator.weave._prices import DEFAULT_PRICES, Price
+from llm_usage_warehouse.simulator.weave._traffic import CHATBOT, SEARCH, calls_of_hour
+from llm_usage_warehouse.simulator.world import World
 
 LIES = ("tokens", "granularity", "hidden_granularity")
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.simulator.weave._book import Book
-from pipelines.simulator.weave._call import Call, iso_us, to_us, tokens
-from pipelines.simulator.weave._errors import refuse
-from pipelines.simulator.weave._prices import Price, at_start, float32
-from pipelines.simulator.weave._stats import FILTERS, latency_ms
+from llm_usage_warehouse.simulator.weave._book import Book
+from llm_usage_warehouse.simulator.weave._call import Call, iso_us, to_us, tokens
+from llm_usage_warehouse.simulator.weave._errors import refuse
+from llm_usage_warehouse.simulator.weave._prices import Price, at_start, float32
+from llm_usage_warehouse.simulator.weave._stats import FILTERS, latency_ms
 
 Body = dict[str, Any]
 # Every row has every field; those not asked for are null or {}, like fields that have no value.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipelines.simulator.weave._errors import RefusalError, refuse
+from llm_usage_warehouse.simulator.weave._errors import RefusalError, refuse
 
 USAGE_METRICS = (
     "input_tokens",

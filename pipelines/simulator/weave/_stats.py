@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipelines.simulator.weave._book import Book
-from pipelines.simulator.weave._call import Call, tokens
-from pipelines.simulator.weave._errors import bad_sql, refuse
-from pipelines.simulator.weave._prices import add_costs
-from pipelines.simulator.weave._request import Metric, StatsRequest
+from llm_usage_warehouse.simulator.weave._book import Book
+from llm_usage_warehouse.simulator.weave._call import Call, tokens
+from llm_usage_warehouse.simulator.weave._errors import bad_sql, refuse
+from llm_usage_warehouse.simulator.weave._prices import add_costs
+from llm_usage_warehouse.simulator.weave._request import Metric, StatsRequest
 
 MAX_BUCKETS = 10_000
 HOUR, DAY = 3600, 86_400

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from pipelines.simulator.weave._call import Call
-from pipelines.simulator.world import World
+from llm_usage_warehouse.simulator.weave._call import Call
+from llm_usage_warehouse.simulator.world import World
 
 HOUR_US = 3_600_000_000
 CHATBOT, SEARCH = "acme/chatbot", "acme/search"

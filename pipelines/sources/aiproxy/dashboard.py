@@ -10,11 +10,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.envelopes import members
-from pipelines.http import BadResponseError
-from pipelines.pages import joined
-from pipelines.sources.aiproxy.envelope import dashboard_points
-from pipelines.windows import Window
+from llm_usage_warehouse.envelopes import members
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages import joined
+from llm_usage_warehouse.sources.aiproxy.envelope import dashboard_points
+from llm_usage_warehouse.windows import Window
 
 
 def totals_query(window: Window) -> dict[str, str | int]:

@@ -7,9 +7,14 @@ from typing import Any
 import httpx
 import msgspec
 
-from pipelines.envelopes import NOTHING, decoded
-from pipelines.http import AuthenticationError, BadResponseError, SourceError, VendorFaultError
-from pipelines.paging import Page
+from llm_usage_warehouse.envelopes import NOTHING, decoded
+from llm_usage_warehouse.http import (
+    AuthenticationError,
+    BadResponseError,
+    SourceError,
+    VendorFaultError,
+)
+from llm_usage_warehouse.paging import Page
 
 TOTALS = "/dashboardv2/"
 """In the path of the totals, whose `data` is absent where there are none."""

@@ -24,21 +24,21 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.errors import UsageError
-from pipelines.http import ApiClient, BadResponseError, SourceError
-from pipelines.paging import Page, read_pages
-from pipelines.settings import SourceSettings, setting
-from pipelines.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
-from pipelines.sources.aiproxy.envelope import TOTALS, aiproxy_judge, group_page, log_page
-from pipelines.sources.aiproxy.schema import (
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import ApiClient, BadResponseError, SourceError
+from llm_usage_warehouse.paging import Page, read_pages
+from llm_usage_warehouse.settings import SourceSettings, setting
+from llm_usage_warehouse.sources.aiproxy.dashboard import check_hours, totals_document, totals_query
+from llm_usage_warehouse.sources.aiproxy.envelope import TOTALS, aiproxy_judge, group_page, log_page
+from llm_usage_warehouse.sources.aiproxy.schema import (
     CHANNELS_TABLE,
     DASHBOARD_TABLE,
     LOGS_TABLE,
     PRIVATE,
     logs_contract,
 )
-from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream
-from pipelines.windows import Grid, Window, merged
+from llm_usage_warehouse.streams import ApiReader, Audit, Pull, Reading, Stream
+from llm_usage_warehouse.windows import Grid, Window, merged
 
 PAGE_SIZE = 100
 ROWS_PER_TABLE = 2_500

@@ -5,8 +5,8 @@ sources). The server leaves out whatever is zero, so that a missing number means
 keep the absence, and staging gives it its meaning.
 """
 
-from pipelines.pages import Contract, Fields
-from pipelines.streams import Table, Write
+from llm_usage_warehouse.pages import Contract, Fields
+from llm_usage_warehouse.streams import Table, Write
 
 PRICED = (
     "input",

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipelines.sources.alibaba_model_router import schema
-from pipelines.sources.alibaba_model_router.signing import DATE_FORMAT
-from pipelines.streams import Table
-from pipelines.windows import Window
+from llm_usage_warehouse.sources.alibaba_model_router import schema
+from llm_usage_warehouse.sources.alibaba_model_router.signing import DATE_FORMAT
+from llm_usage_warehouse.streams import Table
+from llm_usage_warehouse.windows import Window
 
 ROOT = "/api/v1/modelRouter/open"
 HOUR = 3600

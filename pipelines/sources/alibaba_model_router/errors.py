@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from pipelines.envelopes import decoded, members
-from pipelines.http import (
+from llm_usage_warehouse.envelopes import decoded, members
+from llm_usage_warehouse.http import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,
@@ -27,8 +27,12 @@ from pipelines.http import (
     VendorFaultError,
     retry_after,
 )
-from pipelines.sources.alibaba_model_router.response import ROW_NAMES, Envelope, whole_number
-from pipelines.sources.alibaba_model_router.signing import Acs3
+from llm_usage_warehouse.sources.alibaba_model_router.response import (
+    ROW_NAMES,
+    Envelope,
+    whole_number,
+)
+from llm_usage_warehouse.sources.alibaba_model_router.signing import Acs3
 
 RETRY_AFTER = "x-acs-retry-after"
 """The header by which the vendor's own clients know that they are throttled: milliseconds."""

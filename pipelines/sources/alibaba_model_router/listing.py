@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipelines.paging import EXTRA_PAGES, MissingRowsError
-from pipelines.sources.alibaba_model_router.response import Page
-from pipelines.streams import Pull
+from llm_usage_warehouse.paging import EXTRA_PAGES, MissingRowsError
+from llm_usage_warehouse.sources.alibaba_model_router.response import Page
+from llm_usage_warehouse.streams import Pull
 
 READS = 3
 

@@ -18,18 +18,27 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.http import ApiClient, BadResponseError
-from pipelines.pages import Contract
-from pipelines.paging import MissingRowsError
-from pipelines.settings import SourceSettings, setting
-from pipelines.sources.alibaba_model_router.endpoints import ROOT, Endpoint, Query, endpoints
-from pipelines.sources.alibaba_model_router.errors import model_router_judge
-from pipelines.sources.alibaba_model_router.listing import READS, Listing, read_list
-from pipelines.sources.alibaba_model_router.response import Page, read_page
-from pipelines.sources.alibaba_model_router.schema import BILLING_DETAILS, LOGS, logs_contract
-from pipelines.sources.alibaba_model_router.signing import Acs3, spelled_query
-from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream, Write
-from pipelines.windows import Grid, Window
+from llm_usage_warehouse.http import ApiClient, BadResponseError
+from llm_usage_warehouse.pages import Contract
+from llm_usage_warehouse.paging import MissingRowsError
+from llm_usage_warehouse.settings import SourceSettings, setting
+from llm_usage_warehouse.sources.alibaba_model_router.endpoints import (
+    ROOT,
+    Endpoint,
+    Query,
+    endpoints,
+)
+from llm_usage_warehouse.sources.alibaba_model_router.errors import model_router_judge
+from llm_usage_warehouse.sources.alibaba_model_router.listing import READS, Listing, read_list
+from llm_usage_warehouse.sources.alibaba_model_router.response import Page, read_page
+from llm_usage_warehouse.sources.alibaba_model_router.schema import (
+    BILLING_DETAILS,
+    LOGS,
+    logs_contract,
+)
+from llm_usage_warehouse.sources.alibaba_model_router.signing import Acs3, spelled_query
+from llm_usage_warehouse.streams import ApiReader, Audit, Pull, Reading, Stream, Write
+from llm_usage_warehouse.windows import Grid, Window
 
 ROWS_PER_TABLE = 20_000
 HOURS = Grid(pendulum.duration(hours=1))

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from pipelines.envelopes import NOTHING, decoded, members
-from pipelines.http import BadResponseError
-from pipelines.pages import Contract, spelled
-from pipelines.pages.exact import mismatch
+from llm_usage_warehouse.envelopes import NOTHING, decoded, members
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.pages import Contract, spelled
+from llm_usage_warehouse.pages.exact import mismatch
 
 ROW_NAMES = ("list", "rows", "items")
 """Where `data` may hold the rows: the vendor's documents and its answers differ."""

@@ -7,8 +7,8 @@ set; keys, phone numbers and addresses under any setting.
 
 from functools import partial
 
-from pipelines.pages import Contract, Fields
-from pipelines.streams import Table, Write
+from llm_usage_warehouse.pages import Contract, Fields
+from llm_usage_warehouse.streams import Table, Write
 
 BODIES = frozenset({"request_body", "response_body"})
 """The prompt and the answer of a log row, in full."""

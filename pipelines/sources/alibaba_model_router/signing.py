@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 import pendulum
 
-from pipelines.http import http_date
+from llm_usage_warehouse.http import http_date
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 API_VERSION = "20240611"

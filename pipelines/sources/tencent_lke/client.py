@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import msgspec
 
-from pipelines.http import ApiClient, Limits, SourceError
-from pipelines.sources.tencent_lke.envelope import CLOCK_IS_OFF, read_envelope
-from pipelines.sources.tencent_lke.signing import Tc3Auth
+from llm_usage_warehouse.http import ApiClient, Limits, SourceError
+from llm_usage_warehouse.sources.tencent_lke.envelope import CLOCK_IS_OFF, read_envelope
+from llm_usage_warehouse.sources.tencent_lke.signing import Tc3Auth
 
 log = logging.getLogger("llm_usage")
 

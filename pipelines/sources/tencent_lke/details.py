@@ -16,14 +16,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.envelopes import decoded
-from pipelines.http import BadResponseError
-from pipelines.paging import MissingRowsError, Page, read_pages
-from pipelines.sources.tencent_lke.client import CloudApi
-from pipelines.sources.tencent_lke.envelope import ResponseTooLargeError, read_answer
-from pipelines.sources.tencent_lke.schema import CALL_DETAILS_TABLE
-from pipelines.streams import Pull, Reading
-from pipelines.windows import Window
+from llm_usage_warehouse.envelopes import decoded
+from llm_usage_warehouse.http import BadResponseError
+from llm_usage_warehouse.paging import MissingRowsError, Page, read_pages
+from llm_usage_warehouse.sources.tencent_lke.client import CloudApi
+from llm_usage_warehouse.sources.tencent_lke.envelope import ResponseTooLargeError, read_answer
+from llm_usage_warehouse.sources.tencent_lke.schema import CALL_DETAILS_TABLE
+from llm_usage_warehouse.streams import Pull, Reading
+from llm_usage_warehouse.windows import Window
 
 LARGEST_PAGE = 1000
 ROWS_PER_TABLE = 5_000

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from pipelines.envelopes import NOTHING, decoded
-from pipelines.http import (
+from llm_usage_warehouse.envelopes import NOTHING, decoded
+from llm_usage_warehouse.http import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,

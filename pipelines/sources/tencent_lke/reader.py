@@ -14,23 +14,23 @@ import msgspec
 import pendulum
 from pendulum import Duration
 
-from pipelines.envelopes import decoded
-from pipelines.errors import UsageError
-from pipelines.http import BadResponseError, InvalidRequestError
-from pipelines.settings import SourceSettings, setting
-from pipelines.sources.tencent_lke.client import CloudApi
-from pipelines.sources.tencent_lke.details import CallDetails
-from pipelines.sources.tencent_lke.envelope import read_answer
-from pipelines.sources.tencent_lke.schema import (
+from llm_usage_warehouse.envelopes import decoded
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import BadResponseError, InvalidRequestError
+from llm_usage_warehouse.settings import SourceSettings, setting
+from llm_usage_warehouse.sources.tencent_lke.client import CloudApi
+from llm_usage_warehouse.sources.tencent_lke.details import CallDetails
+from llm_usage_warehouse.sources.tencent_lke.envelope import read_answer
+from llm_usage_warehouse.sources.tencent_lke.schema import (
     APPS_TABLE,
     CALL_DETAILS_TABLE,
     MODELS_TABLE,
     TOKEN_USAGE_TABLE,
 )
-from pipelines.sources.tencent_lke.signing import Tc3Auth
-from pipelines.sources.tencent_lke.usage import TokenUsage
-from pipelines.streams import Audit, Pull, Reading, Stream
-from pipelines.windows import ONE_DAY, Grid, Window
+from llm_usage_warehouse.sources.tencent_lke.signing import Tc3Auth
+from llm_usage_warehouse.sources.tencent_lke.usage import TokenUsage
+from llm_usage_warehouse.streams import Audit, Pull, Reading, Stream
+from llm_usage_warehouse.windows import ONE_DAY, Grid, Window
 
 SERVICE = "lke"
 VERSION = "2023-11-30"

@@ -8,8 +8,8 @@ Token counts are typed float there; the raw tables keep that, and staging gives 
 import re
 from collections.abc import Mapping
 
-from pipelines.pages import Contract
-from pipelines.streams import Table, Write
+from llm_usage_warehouse.pages import Contract
+from llm_usage_warehouse.streams import Table, Write
 
 
 def _snake(name: str) -> str:

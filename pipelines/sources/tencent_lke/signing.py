@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from pipelines.http import http_date
+from llm_usage_warehouse.http import http_date
 
 ALGORITHM = "TC3-HMAC-SHA256"
 SIGNED_HEADERS = "content-type;host"

@@ -12,13 +12,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.envelopes import members
-from pipelines.pages import Parsed, joined
-from pipelines.sources.tencent_lke.client import CloudApi
-from pipelines.sources.tencent_lke.envelope import read_response
-from pipelines.sources.tencent_lke.schema import TOKEN_USAGE_TABLE
-from pipelines.streams import Pull, Reading
-from pipelines.windows import Window
+from llm_usage_warehouse.envelopes import members
+from llm_usage_warehouse.pages import Parsed, joined
+from llm_usage_warehouse.sources.tencent_lke.client import CloudApi
+from llm_usage_warehouse.sources.tencent_lke.envelope import read_response
+from llm_usage_warehouse.sources.tencent_lke.schema import TOKEN_USAGE_TABLE
+from llm_usage_warehouse.streams import Pull, Reading
+from llm_usage_warehouse.windows import Window
 
 SUB_BIZ_TYPES: Mapping[str, Sequence[str]] = {
     "KnowledgeQA": ("KnowledgeQA",),

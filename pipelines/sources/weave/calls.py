@@ -23,14 +23,14 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.envelopes import decoded
-from pipelines.http import ApiClient, BadResponseError
-from pipelines.pages import Contract
-from pipelines.settings import SourceSettings
-from pipelines.sources.weave.request import spelled
-from pipelines.sources.weave.response import COUNT, STREAM, CallKey, call_lines
-from pipelines.streams import Pull, Reading, Table, Write
-from pipelines.windows import Window
+from llm_usage_warehouse.envelopes import decoded
+from llm_usage_warehouse.http import ApiClient, BadResponseError
+from llm_usage_warehouse.pages import Contract
+from llm_usage_warehouse.settings import SourceSettings
+from llm_usage_warehouse.sources.weave.request import spelled
+from llm_usage_warehouse.sources.weave.response import COUNT, STREAM, CallKey, call_lines
+from llm_usage_warehouse.streams import Pull, Reading, Table, Write
+from llm_usage_warehouse.windows import Window
 
 RUNNING_FOR = pendulum.duration(days=30)
 """How long after a call began its end is waited for. Agents and batch jobs run for days; a call

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 import pyarrow as pa
 
-from pipelines.http import BadResponseError
+from llm_usage_warehouse.http import BadResponseError
 
 DEFAULT_UNIT = "USD"
 FIELDS = ("llm_id", "effective_date", "prompt_token_cost_unit", "completion_token_cost_unit")

@@ -22,14 +22,14 @@ import pendulum
 import pyarrow as pa
 from pendulum import Duration
 
-from pipelines.errors import UsageError
-from pipelines.http import ApiClient, BadResponseError, SourceError, VendorFaultError
-from pipelines.pages import Parsed
-from pipelines.settings import SourceSettings, setting
-from pipelines.sources.weave.calls import RUNNING_FOR, Calls
-from pipelines.sources.weave.calls import TABLE as CALLS_TABLE
-from pipelines.sources.weave.prices import cost_units, prices_body, with_cost_unit
-from pipelines.sources.weave.request import (
+from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.http import ApiClient, BadResponseError, SourceError, VendorFaultError
+from llm_usage_warehouse.pages import Parsed
+from llm_usage_warehouse.settings import SourceSettings, setting
+from llm_usage_warehouse.sources.weave.calls import RUNNING_FOR, Calls
+from llm_usage_warehouse.sources.weave.calls import TABLE as CALLS_TABLE
+from llm_usage_warehouse.sources.weave.prices import cost_units, prices_body, with_cost_unit
+from llm_usage_warehouse.sources.weave.request import (
     HOUR,
     LONGEST,
     MAX_BUCKETS,
@@ -38,7 +38,7 @@ from pipelines.sources.weave.request import (
     granularity_for,
     stats_body,
 )
-from pipelines.sources.weave.response import (
+from llm_usage_warehouse.sources.weave.response import (
     PRICES,
     STATS,
     TOO_MUCH,
@@ -47,10 +47,17 @@ from pipelines.sources.weave.response import (
     running_hours,
     weave_judge,
 )
-from pipelines.sources.weave.schema import CALLS, COSTS, OF_ALL_CALLS, OF_ROOTS, USAGE, Buckets
-from pipelines.sources.weave.unrooted import models_of, surely_missing, tokens_used, told
-from pipelines.streams import ApiReader, Audit, Pull, Reading, Stream
-from pipelines.windows import Grid, Window
+from llm_usage_warehouse.sources.weave.schema import (
+    CALLS,
+    COSTS,
+    OF_ALL_CALLS,
+    OF_ROOTS,
+    USAGE,
+    Buckets,
+)
+from llm_usage_warehouse.sources.weave.unrooted import models_of, surely_missing, tokens_used, told
+from llm_usage_warehouse.streams import ApiReader, Audit, Pull, Reading, Stream
+from llm_usage_warehouse.windows import Grid, Window
 
 UNKNOWN_UNITS = (
     "project {}: its own prices were not read, which costs the currency of what they price; all "

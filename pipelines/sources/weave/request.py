@@ -12,9 +12,9 @@ import msgspec
 import pendulum
 from pendulum import DateTime
 
-from pipelines.http import InvalidRequestError
-from pipelines.sources.weave.schema import COSTS, COUNTS, TOKENS, Buckets, Metric
-from pipelines.windows import Window
+from llm_usage_warehouse.http import InvalidRequestError
+from llm_usage_warehouse.sources.weave.schema import COSTS, COUNTS, TOKENS, Buckets, Metric
+from llm_usage_warehouse.windows import Window
 
 LONGEST = pendulum.duration(days=31)
 MAX_BUCKETS = 10_000

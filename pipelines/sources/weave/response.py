@@ -10,8 +10,8 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.envelopes import decoded, members
-from pipelines.http import (
+from llm_usage_warehouse.envelopes import decoded, members
+from llm_usage_warehouse.http import (
     AuthenticationError,
     BadResponseError,
     InvalidRequestError,
@@ -20,10 +20,10 @@ from pipelines.http import (
     SourceError,
     VendorFaultError,
 )
-from pipelines.pages import Parsed, mended
-from pipelines.settings import SourceSettings
-from pipelines.sources.weave.schema import Buckets
-from pipelines.windows import Grid, Window, merged
+from llm_usage_warehouse.pages import Parsed, mended
+from llm_usage_warehouse.settings import SourceSettings
+from llm_usage_warehouse.sources.weave.schema import Buckets
+from llm_usage_warehouse.windows import Grid, Window, merged
 
 HOURS = Grid(pendulum.duration(hours=1))
 ENVELOPE = frozenset({"start", "end", "granularity", "timezone", "usage_buckets", "call_buckets"})

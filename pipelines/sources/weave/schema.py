@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.pages import UTC_MICROS, Contract, Fields
-from pipelines.streams import Table, Write
+from llm_usage_warehouse.pages import UTC_MICROS, Contract, Fields
+from llm_usage_warehouse.streams import Table, Write
 
 TOKENS = (
     "input_tokens",
