@@ -18,6 +18,7 @@ from llm_usage_warehouse import holding
 from llm_usage_warehouse.differences import tables
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.findings import FailedTest, failed_test, in_words
+from llm_usage_warehouse.own_seeds import seeds_folder
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -217,6 +218,7 @@ def _dbt(
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
                 "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
+                "LLM_USAGE_SEEDS": str(seeds_folder(warehouse)),
                 "LLM_USAGE_MACROS_CHECKSUM": macros_checksum(SQL_PROJECT),
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
                 **(told or {}),
