@@ -39,7 +39,7 @@ def _is_there(connection: duckdb.DuckDBPyConnection, dataset: str, table: Table)
         "select 1 from duckdb_tables() where schema_name = ? and table_name = ?",
         [dataset, table.name],
     )
-    return found.fetchone() is not None
+    return bool(found.fetchall())
 
 
 def _check(
@@ -61,15 +61,16 @@ def _check(
             where {others}
             limit 1
             """  # noqa: S608 - names of our own tables
-        ).fetchone()
+        ).fetchall()
     finally:
         connection.unregister(PACKAGE)
-    if found is None:
+    if not found:
         return
     raise RunError(
-        f"{source_name}: {table.id_column} {found[0]} of {table.name} is another call's than the "
-        "one that is stored under it: the server's ids began again, as they do when its database "
-        "is made anew. Nothing of this package was written, and the stored calls are as they were. "
+        f"{source_name}: {table.id_column} {found[0][0]} of {table.name} is another call's than "
+        "the one that is stored under it: the server's ids began again, as they do when its "
+        "database is made anew. Nothing of this package was written, and the stored calls are as "
+        "they were. "
         f"Read the new database under a name of its own: rename [sources.{source_name}] in "
         f"config.toml and secrets.toml to, say, [sources.{source_name}_2], and give it connector = "
         f'"{connector.vendor}"'

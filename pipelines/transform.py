@@ -192,10 +192,10 @@ def _tested(
 def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:
     with connect(warehouse) as connection:
         try:
-            found = connection.execute(f"select max(tested_at) from {TESTED}").fetchone()  # noqa: S608
+            found = connection.execute(f"select tested_at from {TESTED}").fetchall()  # noqa: S608
         except duckdb.CatalogException:
             return None
-    return found[0] if found else None
+    return found[0][0] if found else None
 
 
 def _dbt(
