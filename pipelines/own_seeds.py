@@ -1,8 +1,9 @@
 """The seeds that are a project's own: its prices, teams, budgets, and what its sources are.
 
 They lie in a folder of the project, so that a newer version of this program never meets them. dbt
-is given a folder with the program's seeds in which the project's own stand in their places; one
-that the project has no file of is as shipped: prices, owners and budgets empty, roles by vendor.
+is given a folder of links to its models in which the project's own seeds stand in the places of
+ours; one that the project has no file of is as shipped: prices, owners and budgets empty, roles by
+vendor.
 """
 
 import csv
@@ -23,23 +24,26 @@ OF_DEMO = PACKAGE / "demo_seeds"
 """The teams and budgets of the simulated vendors: no other warehouse has them."""
 
 
-def seeds_folder(warehouse: WarehouseSettings) -> Path:
-    """Return the folder of all seeds that the models of a warehouse are built with.
+def dbt_project(warehouse: WarehouseSettings) -> Path:
+    """Return the folder of the dbt project that the models of a warehouse are built from.
 
     Raises:
         UsageError: a file of the project's own is not what its name says.
     """
     own = OF_DEMO if demo_mark(warehouse).exists() else warehouse.seeds
     if not own.is_dir():
-        return SHIPPED
+        return SQL_PROJECT
     if problems := wrong_seeds(own):
         raise UsageError(*problems)
-    folder = warehouse.data_folder.absolute() / "dbt" / "seeds"
+    folder = warehouse.data_folder.absolute() / "dbt" / "project"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(SHIPPED, folder)
+    shutil.copytree(SHIPPED, folder / SHIPPED.name)
+    for part in SQL_PROJECT.iterdir():
+        if part != SHIPPED:
+            (folder / part.name).symlink_to(part)
     for name in OWN:
         if (own / name).exists():
-            shutil.copyfile(own / name, folder / name)
+            shutil.copyfile(own / name, folder / SHIPPED.name / name)
     return folder
 
 

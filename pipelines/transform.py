@@ -18,7 +18,7 @@ from llm_usage_warehouse import holding
 from llm_usage_warehouse.differences import tables
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.findings import FailedTest, failed_test, in_words
-from llm_usage_warehouse.own_seeds import seeds_folder
+from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -203,6 +203,7 @@ def _dbt(
 ) -> Outcome:
     work = warehouse.data_folder.absolute() / "dbt"
     work.mkdir(parents=True, exist_ok=True)
+    project = dbt_project(warehouse)
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     said = work / "said.log"
@@ -211,14 +212,13 @@ def _dbt(
             [
                 # Its debug lines are thousands a night, and cost a tenth of it.
                 *("--quiet", "--no-use-colors", "--log-level-file", "info", *arguments),
-                *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
+                *("--project-dir", str(project), "--profiles-dir", str(project)),
                 *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
                 *("--vars", json.dumps(variables(warehouse))),
             ],
             environment={
                 "LLM_USAGE_WAREHOUSE": str(warehouse.path),
                 "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
-                "LLM_USAGE_SEEDS": str(seeds_folder(warehouse)),
                 "LLM_USAGE_MACROS_CHECKSUM": macros_checksum(SQL_PROJECT),
                 "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
                 **(told or {}),

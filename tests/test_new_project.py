@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 
 from llm_usage_warehouse.cli import app
 from llm_usage_warehouse.connectors import connectors
-from llm_usage_warehouse.own_seeds import OWN, SHIPPED, seeds_folder
+from llm_usage_warehouse.own_seeds import OWN, dbt_project
+from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
 from llm_usage_warehouse.transform import transform
 
@@ -86,7 +87,7 @@ def test_models_are_built_with_the_seeds_of_the_project(folder: Path) -> None:
     (folder / "seeds" / "source_roles.csv").unlink()
     warehouse = warehouse_of(folder)
     warehouse.data_folder.mkdir()
-    assert transform(warehouse, connectors().values(), tests=False).ok
+    assert transform(warehouse, connectors().values()).ok
     with duckdb.connect(str(warehouse.path)) as connection:
         budgets = connection.execute("select team, amount, currency from seeds.budgets").fetchall()
         roles = connection.execute("select count(*) from seeds.source_roles").fetchall()
@@ -97,7 +98,7 @@ def test_models_are_built_with_the_seeds_of_the_project(folder: Path) -> None:
 
 
 def test_without_seeds_of_its_own_a_project_has_those_that_are_shipped(folder: Path) -> None:
-    assert seeds_folder(warehouse_of(folder)) == SHIPPED
+    assert dbt_project(warehouse_of(folder)) == SQL_PROJECT
 
 
 def test_the_demo_has_its_own_teams_whatever_the_project_has(folder: Path) -> None:
@@ -105,7 +106,7 @@ def test_the_demo_has_its_own_teams_whatever_the_project_has(folder: Path) -> No
     warehouse = warehouse_of(folder)
     warehouse.data_folder.mkdir()
     demo_mark(warehouse).touch()
-    assert "customer service" in (seeds_folder(warehouse) / "budgets.csv").read_text()
+    assert "customer service" in (dbt_project(warehouse) / "seeds" / "budgets.csv").read_text()
 
 
 @pytest.mark.parametrize(
