@@ -31,7 +31,7 @@ def load_public_prices(warehouse: WarehouseSettings) -> None:
         loaded = connection.execute(
             "select columns('^(package_version|flattening)$') from raw_prices.genai_package"
         )
-        if loaded.fetchone() == present:
+        if loaded.fetchall() == [present]:
             return
         # The package's import takes a second, which only a new version of it is worth.
         from genai_prices.data import providers  # noqa: PLC0415
