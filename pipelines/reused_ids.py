@@ -39,6 +39,7 @@ def _is_there(connection: duckdb.DuckDBPyConnection, dataset: str, table: Table)
         "select 1 from duckdb_tables() where schema_name = ? and table_name = ?",
         [dataset, table.name],
     )
+    # Read to its end: DuckDB 2 registers nothing beside a result that is not.
     return bool(found.fetchall())
 
 
@@ -66,11 +67,11 @@ def _check(
         connection.unregister(PACKAGE)
     if not found:
         return
+    (call,) = found[0]
     raise RunError(
-        f"{source_name}: {table.id_column} {found[0][0]} of {table.name} is another call's than "
-        "the one that is stored under it: the server's ids began again, as they do when its "
-        "database is made anew. Nothing of this package was written, and the stored calls are as "
-        "they were. "
+        f"{source_name}: {table.id_column} {call} of {table.name} is another call's than the "
+        "one that is stored under it: the server's ids began again, as they do when its database "
+        "is made anew. Nothing of this package was written, and the stored calls are as they were. "
         f"Read the new database under a name of its own: rename [sources.{source_name}] in "
         f"config.toml and secrets.toml to, say, [sources.{source_name}_2], and give it connector = "
         f'"{connector.vendor}"'
