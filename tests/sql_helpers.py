@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import duckdb
 
 from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.dbt_runs import variables
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
-from llm_usage_warehouse.transform import variables
 from llm_usage_warehouse.warehouse import create_raw_tables
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
@@ -65,7 +65,9 @@ def run_dbt(
         *("--target-path", str(target), "--log-path", str(target)),
         *("--vars", json.dumps(variables(warehouse))),
     ]
-    told |= {
+    told = {
+        "LLM_USAGE_TIMEZONE": warehouse.reporting_timezone,
+        **told,
         "LLM_USAGE_WAREHOUSE": f"./{warehouse.path.name}",
         "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
     }
