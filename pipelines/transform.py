@@ -237,7 +237,8 @@ def _read_results(run: dict[str, Any]) -> Outcome:
             kinds["tests" if is_test else "built"] += 1
         elif result["status"] == "warn":
             warnings.append(in_words(result, manifest, log))
-        elif result["status"] != "skipped":
+        # Of an exposure there is nothing to build.
+        elif result["status"] not in ("skipped", "no-op"):
             problems.append(in_words(result, manifest, log))
             if test := failed_test(result, manifest):
                 failed_tests.append(test)
