@@ -59,6 +59,19 @@ def renamed(text: str, name: str) -> str:
     return text.replace("ACME", name.upper()).replace("Acme", camel).replace("acme", name)
 
 
+def folded(path: Path, text: str) -> str:
+    """Return a file's text in lines as the house folds them: a longer name folds others."""
+    if path.suffix != ".py":
+        return text
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(path), "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
 def new_pages(project: Path, name: str) -> dict[Path, str]:
     """Return each file to write, in the order of writing, and what it will hold.
 
@@ -74,7 +87,7 @@ def new_pages(project: Path, name: str) -> dict[Path, str]:
         pages[path] = own.put_into(pages.get(path) or path.read_text(encoding="utf-8"))
     for template in sorted(path for path in FILES.rglob("*") if path.suffix in TEXTS):
         path = project / renamed(template.relative_to(FILES).as_posix(), name)
-        pages[path] = renamed(template.read_text(encoding="utf-8"), name)
+        pages[path] = folded(path, renamed(template.read_text(encoding="utf-8"), name))
         if path.exists() and path.read_text(encoding="utf-8") != pages[path]:
             raise ValueError(f"{path.relative_to(project)} is there already")
     return dict(sorted(pages.items(), key=lambda page: "sources" in page[0].parts))
@@ -90,9 +103,6 @@ def scaffold(project: Path, name: str) -> list[Path]:
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    # A longer name folds other lines.
-    python = [str(path) for path in pages if path.suffix == ".py"]
-    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *python], check=True)  # noqa: S603
     return [path.relative_to(project) for path in pages]
 
 
