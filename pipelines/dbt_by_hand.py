@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from llm_usage_warehouse.dbt_runs import run_dbt
+from llm_usage_warehouse.dbt_runs import run_dbt, work_folder
 from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
 from llm_usage_warehouse.holding import held_now
 from llm_usage_warehouse.prices import load_public_prices
@@ -19,6 +19,10 @@ OPENS_NOTHING = ("parse", "list", "ls", "deps")
 
 CHANGES_NOTHING = ("compile", "show", "docs", "test", "source", "debug")
 """Commands that open one, and leave its models as they are."""
+
+
+PARSE = "partial_parse.msgpack"
+"""dbt's name for it."""
 
 
 def dev_warehouse(warehouse: WarehouseSettings) -> WarehouseSettings:
@@ -48,8 +52,17 @@ def copy_for_dev(warehouse: WarehouseSettings) -> bool:
             theirs.unlink(missing_ok=True)
             if ours.exists():
                 shutil.copyfile(ours, theirs)
+        _spare_parse(warehouse, dev_warehouse(warehouse))
         copied_from.write_text(version)
     return True
+
+
+def _spare_parse(warehouse: WarehouseSettings, dev: WarehouseSettings) -> None:
+    """Hand on what dbt read of the models, which takes it longer than to build some."""
+    read, wanted = (work_folder(one) / "target" / PARSE for one in (warehouse, dev))
+    if read.exists():
+        wanted.parent.mkdir(exist_ok=True)
+        shutil.copyfile(read, wanted)
 
 
 def run_by_hand(

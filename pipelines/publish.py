@@ -28,11 +28,11 @@ from llm_usage_warehouse.differences import (
     stamp,
     tables,
 )
-from llm_usage_warehouse.errors import NOTHING_LOADED, REPAIR, RunError, in_a_line, next_step
+from llm_usage_warehouse.errors import REPAIR, RunError, in_a_line, next_step
 from llm_usage_warehouse.history import Restatement, attach, last_restatements, remember
 from llm_usage_warehouse.places import READABLE_FROM, previous, why_unusable
 from llm_usage_warehouse.settings import WarehouseSettings
-from llm_usage_warehouse.warehouse import connect, connect_reading, is_loaded
+from llm_usage_warehouse.warehouse import connect, connect_reading
 
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
 """The views that the published file has beside its tables. They name no database, so that each
@@ -124,8 +124,6 @@ def try_publishing(warehouse: WarehouseSettings) -> list[Restatement]:
         raise RunError(f"{target} is not there yet, so nothing can be restated: llm-usage nightly")
     if why := why_unusable(target):
         raise RunError(f"{target} {why}; {REPAIR}")
-    if not is_loaded(warehouse):
-        raise RunError(NOTHING_LOADED)
     fresh = warehouse.data_folder / ".dry-run.duckdb"
     try:
         with connect_reading(warehouse) as connection:

@@ -149,6 +149,11 @@ class SqlWarehouse:
         found: dict[str, Any] = json.loads((self._target / "manifest.json").read_text())
         return found
 
+    def results(self) -> list[dict[str, Any]]:
+        """Return what came of each node of the last run."""
+        found = json.loads((self._target / "run_results.json").read_text())
+        return list(found["results"])
+
     def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.path)) as connection:
             connection.execute("set TimeZone = 'UTC'")
