@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from llm_usage_warehouse.dbt_runs import run_dbt, work_folder
 from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
@@ -19,7 +20,6 @@ OPENS_NOTHING = ("parse", "list", "ls", "deps")
 
 CHANGES_NOTHING = ("compile", "show", "docs", "test", "source", "debug")
 """Commands that open one, and leave its models as they are."""
-
 
 PARSE = "partial_parse.msgpack"
 """dbt's name for it."""
@@ -44,17 +44,21 @@ def copy_for_dev(warehouse: WarehouseSettings) -> bool:
         version = str(warehouse.path.stat().st_mtime_ns)
         if copied_from.exists() and copy.exists() and copied_from.read_text() == version:
             return False
-        copy.parent.mkdir(exist_ok=True)
-        copied_from.unlink(missing_ok=True)
-        # A log of DuckDB's belongs to its file; one that lies beside the copy is of another.
-        for ending in ("", ".wal"):
-            ours, theirs = (path.with_name(path.name + ending) for path in (warehouse.path, copy))
-            theirs.unlink(missing_ok=True)
-            if ours.exists():
-                shutil.copyfile(ours, theirs)
-        _spare_parse(warehouse, dev_warehouse(warehouse))
-        copied_from.write_text(version)
+        with locked(dev_warehouse(warehouse)):
+            copied_from.unlink(missing_ok=True)
+            _copy_file(warehouse.path, copy)
+            _spare_parse(warehouse, dev_warehouse(warehouse))
+            copied_from.write_text(version)
     return True
+
+
+def _copy_file(path: Path, copy: Path) -> None:
+    # A log of DuckDB's belongs to its file; one that lies beside the copy is of another.
+    for ending in ("", ".wal"):
+        ours, theirs = (one.with_name(one.name + ending) for one in (path, copy))
+        theirs.unlink(missing_ok=True)
+        if ours.exists():
+            shutil.copyfile(ours, theirs)
 
 
 def _spare_parse(warehouse: WarehouseSettings, dev: WarehouseSettings) -> None:
@@ -74,8 +78,13 @@ def run_by_hand(
         RunError: nothing is loaded yet, or somebody is writing the warehouse.
     """
     command = next((one for one in arguments if not one.startswith("-")), OPENS_NOTHING[0])
-    if command in OPENS_NOTHING:
+    if "serve" in arguments:
+        # It goes on until somebody ends it, and no night must wait for that.
         return run_dbt(warehouse, arguments, {})
+    if command in OPENS_NOTHING:
+        # What it reads of the models, a night must not find half-written.
+        with locked(warehouse):
+            return run_dbt(warehouse, arguments, {})
     with writing_loaded(warehouse):
         create_raw_tables(warehouse, connectors)
         load_public_prices(warehouse)

@@ -114,7 +114,7 @@ def test_the_copy_stays_until_the_warehouse_changes(warehouse: WarehouseSettings
 
 def test_another_writer_is_waited_for_in_words(warehouse: WarehouseSettings) -> None:
     with locked(warehouse):
-        for command_of_dbt in ("build", "test", "show"):
+        for command_of_dbt in ("build", "test", "ls"):
             with pytest.raises(RunError, match="another run is writing"):
                 run_by_hand(warehouse, connectors().values(), [command_of_dbt])
         with pytest.raises(RunError, match="another run is writing"):
