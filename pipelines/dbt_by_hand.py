@@ -10,7 +10,7 @@ from llm_usage_warehouse.dbt_runs import run_dbt, work_folder
 from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
 from llm_usage_warehouse.holding import held_now
 from llm_usage_warehouse.prices import load_public_prices
-from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
 from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.transform import forget_tested
 from llm_usage_warehouse.warehouse import create_raw_tables, is_loaded, locked, writing_loaded
@@ -36,37 +36,34 @@ def copy_for_dev(warehouse: WarehouseSettings) -> bool:
     Raises:
         RunError: nothing is loaded yet, or somebody is writing the warehouse.
     """
-    copy = dev_warehouse(warehouse).path
-    copied_from = copy.with_name("copied_from")
+    dev = dev_warehouse(warehouse)
+    copied_from = dev.data_folder / "copied_from"
     with locked(warehouse):
         if not is_loaded(warehouse):
             raise RunError(NOTHING_LOADED)
         version = str(warehouse.path.stat().st_mtime_ns)
-        if copied_from.exists() and copy.exists() and copied_from.read_text() == version:
+        if dev.path.exists() and copied_from.exists() and copied_from.read_text() == version:
             return False
-        with locked(dev_warehouse(warehouse)):
+        with locked(dev):
             copied_from.unlink(missing_ok=True)
-            _copy_file(warehouse.path, copy)
-            _spare_parse(warehouse, dev_warehouse(warehouse))
+            for ours, theirs in zip(_files_of(warehouse), _files_of(dev), strict=True):
+                # What lies there without one of ours belongs to an older copy.
+                theirs.unlink(missing_ok=True)
+                if ours.exists():
+                    theirs.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(ours, theirs)
             copied_from.write_text(version)
     return True
 
 
-def _copy_file(path: Path, copy: Path) -> None:
-    # A log of DuckDB's belongs to its file; one that lies beside the copy is of another.
-    for ending in ("", ".wal"):
-        ours, theirs = (one.with_name(one.name + ending) for one in (path, copy))
-        theirs.unlink(missing_ok=True)
-        if ours.exists():
-            shutil.copyfile(ours, theirs)
+def _files_of(warehouse: WarehouseSettings) -> tuple[Path, ...]:
+    """Return the file, DuckDB's log beside it, the demo's mark, and what dbt read of the models.
 
-
-def _spare_parse(warehouse: WarehouseSettings, dev: WarehouseSettings) -> None:
-    """Hand on what dbt read of the models, which takes it longer than to build some."""
-    read, wanted = (work_folder(one) / "target" / PARSE for one in (warehouse, dev))
-    if read.exists():
-        wanted.parent.mkdir(exist_ok=True)
-        shutil.copyfile(read, wanted)
+    dbt takes longer to read them than to build some.
+    """
+    path = warehouse.path
+    log = path.with_name(f"{path.name}.wal")
+    return path, log, demo_mark(warehouse), work_folder(warehouse) / "target" / PARSE
 
 
 def run_by_hand(

@@ -165,7 +165,7 @@ def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
         RunError: a program has the file open, or it is no DuckDB file.
     """
     connection = duckdb.connect()
-    name, path = warehouse.path.stem, str(warehouse.path).replace("'", "''")
+    name, path = warehouse.path.stem.replace('"', '""'), str(warehouse.path).replace("'", "''")
     try:
         connection.execute(f'attach \'{path}\' as "{name}" (read_only); use "{name}".main')
     except duckdb.Error as error:

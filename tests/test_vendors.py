@@ -46,5 +46,5 @@ def test_a_vendor_without_a_role_fails_in_words_that_name_the_seed(
     (failed,) = (one for one in warehouse.results() if one["status"] == "fail")
     assert in_words(failed, warehouse.manifest(), Path("dbt.log")).startswith(
         "1 row: sources have no role, so that nothing says whether totals count them; "
-        "write a row of their vendor into sql/seeds/source_roles.csv; "
+        "write a row of their vendor into seeds/source_roles.csv; "
     )

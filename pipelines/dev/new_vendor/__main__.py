@@ -4,6 +4,7 @@ import keyword
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from llm_usage_warehouse.connectors import connectors
@@ -83,7 +84,7 @@ def new_pages(project: Path, name: str) -> dict[Path, str]:
     pages: dict[Path, str] = {}
     for line in LINES:
         path = project / line.path
-        own = type(line)(line.path, renamed(line.text, name), line.before)
+        own = replace(line, text=renamed(line.text, name))
         pages[path] = own.put_into(pages.get(path) or path.read_text(encoding="utf-8"))
     for template in sorted(path for path in FILES.rglob("*") if path.suffix in TEXTS):
         path = project / renamed(template.relative_to(FILES).as_posix(), name)
@@ -108,6 +109,8 @@ def scaffold(project: Path, name: str) -> list[Path]:
 
 def main() -> None:
     """Write the vendor that the command line names, and say what was written and what remains."""
+    if not (PROJECT / "pyproject.toml").exists():
+        sys.exit(f"a vendor is begun in a checkout of the project, and {PROJECT} is none")
     name = sys.argv[1] if len(sys.argv) == 2 else ""
     if why := why_not(name):
         sys.exit(f"{name!r} cannot be the name of a vendor: {why}")
