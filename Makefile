@@ -10,7 +10,7 @@ MONTH ?= $(shell date +%Y-%m)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-all lint format bench torture docs focus-validate clean lock
+.PHONY: help demo nightly test test-all lint format bench torture docs new-vendor dbt focus-validate clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -54,6 +54,12 @@ torture: $(READY) ## Kill, end, starve and mislead nights for an hour or two; th
 
 docs: $(READY) ## Write what the documentation says of tables and queries, after `make demo`
 	@$(RUN)/python -m llm_usage_warehouse.dev.docs
+
+new-vendor: $(READY) ## Begin the vendor NAME=acme: its source, simulator, staging, seeds and test
+	@$(RUN)/python -m llm_usage_warehouse.dev.new_vendor $(NAME)
+
+dbt: $(READY) ## Run dbt as a night does: ARGS="--dev build" tries a change on a copy
+	@$(RUN)/llm-usage dbt $(ARGS)
 
 focus-validate: $(READY) ## Hold the file for finance of MONTH=2026-10 against FOCUS's official validator
 	@$(PYTHON312) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2> /dev/null \

@@ -30,6 +30,7 @@ from llm_usage_warehouse.audit import THOROUGH
 from llm_usage_warehouse.backup import copy_files
 from llm_usage_warehouse.checks import checked_settings
 from llm_usage_warehouse.connectors import Source, connectors
+from llm_usage_warehouse.dbt_by_hand import copy_for_dev, dev_warehouse, run_by_hand
 from llm_usage_warehouse.demo import mark_demo, simulated_vendors
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
 from llm_usage_warehouse.focus import FileForm, write_month
@@ -40,6 +41,7 @@ from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
 from llm_usage_warehouse.page import write_after_publishing, write_page
 from llm_usage_warehouse.progress import watching
 from llm_usage_warehouse.publish import publish as swap_in
+from llm_usage_warehouse.publish import try_publishing
 from llm_usage_warehouse.rates import read_rates, store_rates
 from llm_usage_warehouse.repair import faults
 from llm_usage_warehouse.setting_files import project_root
@@ -276,11 +278,49 @@ def check(
             _models(models.check(warehouse, vendors, everything=everything))
 
 
+# What follows the first argument is dbt's, its own --help too.
+@app.command(
+    "dbt", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+def dbt_by_hand(
+    arguments: Annotated[list[str], typer.Argument(help="A command of dbt, and its options.")],
+    dev: Annotated[
+        bool, typer.Option("--dev", help="On a copy of the warehouse, to try a change of models.")
+    ] = False,
+) -> None:
+    """Run dbt as a night does: the same project, variables, memory, folders and lock."""
+    with _told():
+        warehouse = load_warehouse()
+        if dev:
+            if copy_for_dev(warehouse):
+                say(errors, f"{warehouse.path} is copied to {dev_warehouse(warehouse).path}")
+            warehouse = dev_warehouse(warehouse)
+        if code := run_by_hand(warehouse, connectors().values(), arguments):
+            raise typer.Exit(code)
+
+
 @app.command()
-def publish() -> None:
+def publish(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be restated, and write nothing.")
+    ] = False,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="With --dry-run: of the copy that `dbt --dev` built.")
+    ] = False,
+) -> None:
     """Test all of the warehouse and, where every test passes, swap in a new published file."""
     with _told():
         warehouse = load_warehouse()
+        if dev and not dry_run:
+            raise UsageError("--dev is for --dry-run: a copy is never published")
+        if dry_run:
+            tried = dev_warehouse(warehouse) if dev else warehouse
+            if not tried.path.exists():
+                first = "llm-usage dbt --dev build" if dev else "llm-usage nightly"
+                raise RunError(f"{tried.path} is not there yet: {first}")
+            with locked(tried):
+                report.dry_run(console, try_publishing(tried))
+            return
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors, everything=True))
             report.published(console, swap_in(warehouse, everything=True))

@@ -7,12 +7,14 @@ before the swap, and the private warehouse can be built anew without losing the 
 """
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
-from llm_usage_warehouse.audit_queries import create_tables, tell_earlier_audits
+from llm_usage_warehouse.audit_queries import tell_earlier_audits
 from llm_usage_warehouse.errors import REPAIR, RunError, UsageError
 from llm_usage_warehouse.places import SQL_PROJECT
 
@@ -25,6 +27,30 @@ LOGS = ("publications", "audits", "audit_runs", "restatements")
 """The published tables that only grow: a row is known from its `recorded_at` on."""
 
 
+class Restatement(NamedTuple):
+    """What a publication changes of a day that was complete when it was published before.
+
+    Attributes:
+        day: the local day.
+        source: whose.
+        team: of a cost that changed its owner; else None.
+        measure: what changed: calls, a kind of tokens, a cost.
+        currency: of a cost; else None.
+        cause: in a word or two, see `restatements`.
+        before: what was published; None where nothing was known.
+        after: what is to be published; likewise.
+    """
+
+    day: date
+    source: str
+    team: str | None
+    measure: str
+    currency: str | None
+    cause: str
+    before: Decimal | None
+    after: Decimal | None
+
+
 def remember(
     connection: duckdb.DuckDBPyConnection,
     changed: Mapping[str, str],
@@ -35,8 +61,8 @@ def remember(
     """Write the memory into the file that is about to be published, beside its tables.
 
     Args:
-        connection: the private warehouse, the new file attached as `published`, the file published
-            before as `earlier`.
+        connection: the private warehouse, which has the tables of `audit_queries`; the new file
+            attached as `published`, the file published before as `earlier`.
         changed: the tables of the new file, and a condition on those of their rows that may differ
             from the file before.
         known: the tables of the file before; none where there is none.
@@ -75,9 +101,19 @@ def remember(
     return dict(restated.fetchall())
 
 
+def last_restatements(connection: duckdb.DuckDBPyConnection) -> list[Restatement]:
+    """Return what the newest publication of the file attached as `published` restates."""
+    found = connection.execute(
+        "select usage_date, source_name, team, measure, currency, cause, old_value, new_value "
+        "from published.main.restatements "
+        "where recorded_at = (select max(recorded_at) from published.main.publications) "
+        "order by usage_date desc, source_name, measure, currency, team, cause"
+    )
+    return [Restatement(*row) for row in found.fetchall()]
+
+
 def _prepare(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> None:
     """Make the tables that the statements of this publication stand on."""
-    create_tables(connection)
     for name in ("compared_sources", "compared_usage", "compared_owners", "audited_days"):
         connection.execute(f"create temporary table {name} as {_statement(name)}")
     for name in ("reconciliation", "daily_tokens"):

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from llm_usage_warehouse.audit_queries import create_tables
 from llm_usage_warehouse.comments import write_comments
 from llm_usage_warehouse.differences import (
     DAY,
@@ -28,10 +29,10 @@ from llm_usage_warehouse.differences import (
     tables,
 )
 from llm_usage_warehouse.errors import REPAIR, RunError, in_a_line, next_step
-from llm_usage_warehouse.history import attach, remember
+from llm_usage_warehouse.history import Restatement, attach, last_restatements, remember
 from llm_usage_warehouse.places import READABLE_FROM, previous, why_unusable
 from llm_usage_warehouse.settings import WarehouseSettings
-from llm_usage_warehouse.warehouse import connect
+from llm_usage_warehouse.warehouse import connect, connect_reading
 
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
 """The views that the published file has beside its tables. They name no database, so that each
@@ -95,6 +96,7 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             _write_views(connection, ours)
             if everything:
                 _compare_months(connection, changed)
+            create_tables(connection)
             restated = remember(connection, changed, known, begin=not found)
             publication_id = stamp(connection)
             write_comments(connection, warehouse)
@@ -106,6 +108,39 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             fresh.unlink(missing_ok=True)
             raise RunError(f"publishing failed: {in_a_line(error)}; {next_step(error)}") from error
     return Published(target, rows, restated, whole=not found)
+
+
+def try_publishing(warehouse: WarehouseSettings) -> list[Restatement]:
+    """Return what a publishing would restate of days that were complete before.
+
+    It is worked out in a copy of the published file, which is removed again. Both files are only
+    read; the data tests are not asked.
+
+    Raises:
+        RunError: nothing is published yet, or a file cannot be read.
+    """
+    target = warehouse.published_path
+    if not target.exists():
+        raise RunError(f"{target} is not there yet, so nothing can be restated: llm-usage nightly")
+    if why := why_unusable(target):
+        raise RunError(f"{target} {why}; {REPAIR}")
+    fresh = warehouse.data_folder / ".dry-run.duckdb"
+    try:
+        with connect_reading(warehouse) as connection:
+            known = attach(connection, target)
+            ((ours,),) = connection.execute("select current_database()").fetchall()
+            found = differences(connection)
+            changed = found or dict.fromkeys(tables(connection, ours), WHOLE)
+            if found:
+                _copy(target, fresh)
+            _write(connection, fresh, changed)
+            remember(connection, changed, known, begin=not found)
+            return last_restatements(connection)
+    except (duckdb.Error, OSError) as error:
+        raise RunError(f"it cannot be tried: {in_a_line(error)}; {next_step(error)}") from error
+    finally:
+        for leftover in (fresh, _wal(fresh)):
+            leftover.unlink(missing_ok=True)
 
 
 def _copy(target: Path, fresh: Path) -> None:

@@ -1,5 +1,6 @@
 """What a command tells a person once it is done."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from rich.console import Console
 from llm_usage_warehouse.alerts import Alert
 from llm_usage_warehouse.demo import LATE, LIAR
 from llm_usage_warehouse.focus import Written
+from llm_usage_warehouse.history import Restatement
 from llm_usage_warehouse.holding import Held
 from llm_usage_warehouse.nightly import Night
 from llm_usage_warehouse.page import page_path
@@ -38,6 +40,8 @@ DIFFERING = """
 SHOWN_DIFFERENCES = 20
 
 SHOWN_ALERTS = 10
+
+SHOWN_RESTATEMENTS = 40
 
 AUDITED = """
     select sum(days), count(*), sum(healed_days), sum(differing_days), sum(requests)
@@ -179,6 +183,22 @@ def published(console: Console, file: Published) -> None:
             ("restated", "yellow"),
             f": {counted(days, 'closed day')} ({cause}), see `restatements`",
         )
+
+
+def dry_run(console: Console, found: Sequence[Restatement]) -> None:
+    """Say what a publishing would restate, a line for each figure of a day."""
+    days = Counter(cause for _, cause in {(one.day, one.cause) for one in found})
+    for cause, number in sorted(days.items()):
+        say(console, ("restated", "yellow"), f": {counted(number, 'closed day')} ({cause})")
+    for one in found[:SHOWN_RESTATEMENTS]:
+        of = " ".join(filter(None, (one.source, one.team, one.measure, one.currency)))
+        change = f"{_plain(one.before)} -> {_plain(one.after)}"
+        say(console, f"  {one.day} {of}: {change} ({one.cause})")
+    if (more := len(found) - SHOWN_RESTATEMENTS) > 0:
+        say(console, f"  and {counted(more, 'figure')} more")
+    if not found:
+        say(console, "no closed day would be restated")
+    say(console, "nothing was written, and no data test was run: `llm-usage publish` does both")
 
 
 def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:

@@ -1,25 +1,20 @@
 """Runs the SQL models and the data tests: dbt in a process of its own, told in a few lines."""
 
-import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import duckdb
 
 from llm_usage_warehouse import holding
+from llm_usage_warehouse.dbt_runs import run_dbt, work_folder
 from llm_usage_warehouse.differences import tables
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.findings import FailedTest, failed_test, in_words
-from llm_usage_warehouse.own_seeds import dbt_project
-from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.streams import Connector
@@ -106,9 +101,14 @@ def _untested(warehouse: WarehouseSettings) -> Outcome:
     """Build the new rows of all sources; no night has tested these days, so the next tests all."""
     outcome = _dbt(warehouse, ["build", *NO_TESTS])
     holding.release(warehouse)
+    forget_tested(warehouse)
+    return outcome
+
+
+def forget_tested(warehouse: WarehouseSettings) -> None:
+    """Have the next night test all of history."""
     with connect(warehouse) as connection:
         connection.execute(f"drop table if exists {TESTED}")
-    return outcome
 
 
 def _without_broken(
@@ -201,51 +201,17 @@ def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:
 def _dbt(
     warehouse: WarehouseSettings, arguments: list[str], told: dict[str, str] | None = None
 ) -> Outcome:
-    work = warehouse.data_folder.absolute() / "dbt"
-    work.mkdir(parents=True, exist_ok=True)
-    project = dbt_project(warehouse)
+    work = work_folder(warehouse)
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     said = work / "said.log"
     with said.open("w") as file:
-        _run(
-            [
-                # Its debug lines are thousands a night, and cost a tenth of it.
-                *("--quiet", "--no-use-colors", "--log-level-file", "info", *arguments),
-                *("--project-dir", str(project), "--profiles-dir", str(project)),
-                *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-                *("--vars", json.dumps(variables(warehouse))),
-            ],
-            environment={
-                "LLM_USAGE_WAREHOUSE": str(warehouse.path),
-                "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
-                "LLM_USAGE_MACROS_CHECKSUM": macros_checksum(SQL_PROJECT),
-                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-                **(told or {}),
-            },
-            output=file,
-        )
+        # Its debug lines are thousands a night, and cost a tenth of it.
+        quiet = ("--quiet", "--no-use-colors", "--log-level-file", "info")
+        run_dbt(warehouse, [*quiet, *arguments], told or {}, output=file)
     if not results.exists():
         raise RunError(f"dbt did not run: {_cause(said.read_text())}; all it said is in {said}")
     return _read_results(json.loads(results.read_text()))
-
-
-def _run(arguments: list[str], environment: dict[str, str], output: TextIO) -> None:
-    """Run dbt to its end; it ends with this process, or with whatever is raised here."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own arguments
-        [sys.executable, "-m", "llm_usage_warehouse.dbt_child", *arguments],
-        env={**os.environ, **environment},
-        # Never written to: that it closes tells the child that we are gone.
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        process.wait()
-    finally:
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        process.stdin.close()
-        process.wait()
 
 
 def _cause(said: str) -> str:
@@ -256,25 +222,6 @@ def _cause(said: str) -> str:
     below = lines[headings[-1] + 1 :] if headings else lines[-1:]
     told = [line for line in below if line and line not in DBT_HEADINGS]
     return " ".join(told[: 1 if "Traceback" in said else 3]) or "it said nothing"
-
-
-def variables(warehouse: WarehouseSettings) -> dict[str, str | int | list[str]]:
-    """Return the variables of every run: a run whose differ has dbt read the whole project anew."""
-    return {
-        "reporting_timezone": warehouse.reporting_timezone,
-        "reporting_currency": warehouse.reporting_currency,
-        "rate_max_age": warehouse.rate_max_age.in_days(),
-        "alert_spend_factor": f"{warehouse.alerts.spend_factor:g}",
-        "alert_budget_steps": warehouse.alerts.budget_steps,
-        "alert_unpriced_percent": f"{warehouse.alerts.unpriced_percent:g}",
-        "alerts_off": " ".join(warehouse.alerts.off),
-    }
-
-
-def macros_checksum(project: Path) -> str:
-    """Return a hash of all macros: dbt tells models those of models and seeds, but not this one."""
-    texts = [path.read_bytes() for path in sorted((project / "macros").rglob("*.sql"))]
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
 def _read_results(run: dict[str, Any]) -> Outcome:
@@ -290,7 +237,8 @@ def _read_results(run: dict[str, Any]) -> Outcome:
             kinds["tests" if is_test else "built"] += 1
         elif result["status"] == "warn":
             warnings.append(in_words(result, manifest, log))
-        elif result["status"] != "skipped":
+        # Of an exposure there is nothing to build.
+        elif result["status"] not in ("skipped", "no-op"):
             problems.append(in_words(result, manifest, log))
             if test := failed_test(result, manifest):
                 failed_tests.append(test)

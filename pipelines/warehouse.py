@@ -158,6 +158,24 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     return connection
 
 
+def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
+    """Open the private file for reading beside files that are written, its session in UTC.
+
+    Raises:
+        RunError: a program has the file open, or it is no DuckDB file.
+    """
+    connection = duckdb.connect()
+    name, path = warehouse.path.stem.replace('"', '""'), str(warehouse.path).replace("'", "''")
+    try:
+        connection.execute(f'attach \'{path}\' as "{name}" (read_only); use "{name}".main')
+    except duckdb.Error as error:
+        raise RunError(locked_or_broken(warehouse, error)) from None
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
+    connection.execute("set temp_directory = ?", [f"{warehouse.path}.tmp"])
+    return connection
+
+
 def is_loaded(warehouse: WarehouseSettings) -> bool:
     """Whether the private file has a line of a ledger; it is not made where it is not there.
 

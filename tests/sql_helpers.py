@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import duckdb
 
 from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.dbt_runs import variables
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
-from llm_usage_warehouse.transform import variables
 from llm_usage_warehouse.warehouse import create_raw_tables
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
@@ -65,7 +65,9 @@ def run_dbt(
         *("--target-path", str(target), "--log-path", str(target)),
         *("--vars", json.dumps(variables(warehouse))),
     ]
-    told |= {
+    told = {
+        "LLM_USAGE_TIMEZONE": warehouse.reporting_timezone,
+        **told,
         "LLM_USAGE_WAREHOUSE": f"./{warehouse.path.name}",
         "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
     }
@@ -146,6 +148,11 @@ class SqlWarehouse:
         """Return what dbt knows of the models since it last ran."""
         found: dict[str, Any] = json.loads((self._target / "manifest.json").read_text())
         return found
+
+    def results(self) -> list[dict[str, Any]]:
+        """Return what came of each node of the last run."""
+        found = json.loads((self._target / "run_results.json").read_text())
+        return list(found["results"])
 
     def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.path)) as connection:

@@ -3,16 +3,19 @@
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from rich.console import Console
 
+from llm_usage_warehouse import report
 from llm_usage_warehouse.asking import ask
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.history import VERSIONED
-from llm_usage_warehouse.publish import Published, publish
+from llm_usage_warehouse.history import VERSIONED, Restatement
+from llm_usage_warehouse.publish import Published, publish, try_publishing
 from llm_usage_warehouse.settings import WarehouseSettings
 
 D1, D2 = date(2026, 10, 30), date(2026, 10, 31)
@@ -456,3 +459,37 @@ def test_a_clock_that_was_set_back(book: Book) -> None:
         connection.execute("update publications set recorded_at = '2126-01-01T00:00:00Z'")
     book.publish()
     assert book.published_at()[1] - book.published_at()[0] == timedelta(microseconds=1)
+
+
+def test_a_dry_run_says_what_would_be_restated_and_writes_nothing(book: Book) -> None:
+    files = [book.settings.path, book.settings.published_path]
+    book.day(D1, calls=3, cost=6, cost_in_reporting_currency=6)
+    before = [path.read_bytes() for path in files]
+    found = try_publishing(book.settings)
+    assert [path.read_bytes() for path in files] == before
+    assert not list(book.settings.data_folder.glob(".*"))
+    assert {(one.day, one.measure, one.before, one.after) for one in found} >= {
+        (D1, "calls", 2, 3),
+        (D1, "cost", 5, 6),
+    }
+    book.publish()
+    assert {
+        (one.day, one.measure, one.currency, one.before, one.after, one.cause) for one in found
+    } == (book.restated())
+
+
+def test_a_dry_run_of_what_is_published_restates_nothing(book: Book) -> None:
+    # A day that was not complete when it was published may change.
+    book.day(D2, calls=3)
+    assert try_publishing(book.settings) == []
+
+
+def test_a_dry_run_shows_a_line_for_each_figure_up_to_a_limit(book: Book) -> None:
+    said = StringIO()
+    one = Restatement(D1, "proxy", None, "cost", "USD", "price", Decimal(5), Decimal("6.50"))
+    report.dry_run(Console(width=100, file=said), [one] * 50)
+    first, second, *_, more, last = said.getvalue().splitlines()
+    assert first == "restated: 1 closed day (price)"
+    assert second == "  2026-10-30 proxy cost USD: 5 -> 6.5 (price)"
+    assert more == "  and 10 figures more"
+    assert last.startswith("nothing was written")

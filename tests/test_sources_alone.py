@@ -22,7 +22,7 @@ from llm_usage_warehouse.simulator import Personality, Simulator, World
 from llm_usage_warehouse.sources.aiproxy import aiproxy
 
 VENDORS = tuple(sorted(connectors()))
-ROWS = {
+ROWS = dict.fromkeys(VENDORS, "calls") | {
     "aiproxy": "logs",
     "tencent_lke": "usage_call_details",
     "alibaba_model_router": "observation_logs",

@@ -90,6 +90,8 @@ def tell(story: Story, one: SqlWarehouse) -> None:
 
     one.run("update raw_aiproxy.logs set metadata = null where id = 6")
     story.run("moved", one, "build", *MODELS_ONLY, "--select", "calls", timezone="UTC", ok=False)
+    by_hand = {"LLM_USAGE_TIMEZONE": ""}
+    story.run("plain", one, "build", *MODELS_ONLY, timezone="UTC", ok=False, **by_hand)
     no_unit_tests = ("--exclude-resource-type", "unit_test")
     story.run("utc", one, "build", *no_unit_tests, timezone="UTC")
 
@@ -156,6 +158,16 @@ def test_another_zone_rebuilds_every_day(story: Story) -> None:
     by_day = {D1: ["proxy:1", "proxy:2", "proxy:4", "proxy:6"], D3: ["proxy:5"]}
     assert story.calls["utc"] == {call: day for day, calls in by_day.items() for call in calls}
     assert story.days["utc"] == {mart: {D1: 4, D3: 1} for mart in MARTS}
+
+
+def test_a_plain_dbt_does_not_move_the_warehouse_to_its_default_zone(story: Story) -> None:
+    assert (
+        "the tables count days of Asia/Shanghai, and this dbt those of UTC" in (story.said["plain"])
+    )
+    assert "run `llm-usage dbt` instead" in story.said["plain"]
+    assert (story.calls["plain"], story.marked["plain"]) == (
+        (story.calls["moved"], story.marked["moved"])
+    )
 
 
 def test_another_zone_is_remembered(story: Story) -> None:

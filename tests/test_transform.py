@@ -12,9 +12,10 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.dbt_runs import macros_checksum
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.settings import WarehouseSettings
-from llm_usage_warehouse.transform import macros_checksum, transform
+from llm_usage_warehouse.transform import transform
 from llm_usage_warehouse.warehouse import connect, create_raw_tables
 from tests.sql_helpers import FILE, give_parse
 

@@ -24,12 +24,20 @@
 {%- endmacro %}
 
 {#- Before a run: forget all marks if the tables were built with other settings. A part of the
-    models cannot move to another time zone: the days of the rest would stay where they were. -#}
+    models cannot move to another time zone: the days of the rest would stay where they were. Nor can
+    all of them, where the zone is not that of the settings, but the default of a plain `dbt build`. -#}
 {% macro forget_marks_if_changed() -%}
     {%- if execute -%}
         {%- set before = settings_before() -%}
         {%- set now = settings(before) -%}
         {%- set zone = before.get('reporting_timezone', now.reporting_timezone) -%}
+        {%- if now.reporting_timezone not in (zone, timezone_of_settings()) -%}
+            {{ exceptions.raise_compiler_error(
+                "the tables count days of " ~ zone ~ ", and this dbt those of "
+                ~ now.reporting_timezone ~ "; nothing was built: run `llm-usage dbt` instead, which"
+                ~ " takes the zone from the settings"
+            ) }}
+        {%- endif -%}
         {%- set missing = models_missing_from(selected_resources) -%}
         {%- if not missing and (before != now or flags.FULL_REFRESH) %}
     delete from transform_state.processed_slices

@@ -4,7 +4,8 @@
     were built, and are as they were. With `tests_all` every test looks at all of history. -#}
 
 {#- Where the rows of a large table come from: the column of their day or of their instant, or
-    `load_id`. What is not here is small, or has no days, and is tested whole. -#}
+    `load_id`. The calls of a vendor's staging are tested by their load. What is not here is small,
+    or has no days, and is tested whole. -#}
 {% macro tested_by() -%}
     {{ return({
         'calls': 'call_date',
@@ -18,19 +19,17 @@
         'daily_charges': 'usage_date',
         'focus_charges': '"ChargePeriodStart"',
         'reconciliation': 'usage_date',
-        'stg_aiproxy__calls': 'load_id',
         'stg_alibaba_model_router__billing_lines': 'billed_date',
-        'stg_alibaba_model_router__calls': 'load_id',
         'stg_alibaba_model_router__match_rate': 'usage_date',
         'stg_alibaba_model_router__usage_buckets': 'bucket_start',
-        'stg_tencent_lke__calls': 'load_id',
-        'stg_weave__calls': 'load_id',
     }) }}
 {%- endmacro %}
 
 {#- What dbt asks for the rows that a generic test looks at. -#}
 {% macro get_where_subquery(relation) -%}
-    {%- set column = tested_by().get(relation.identifier) -%}
+    {%- set name = relation.identifier -%}
+    {%- set is_calls = name.startswith('stg_') and name.endswith('__calls') -%}
+    {%- set column = 'load_id' if is_calls else tested_by().get(name) -%}
     {%- set where = config.get('where') -%}
     {#- A vendor's rows of a held source are not what is built. -#}
     {%- if held_sources() and relation.identifier.startswith('stg_') -%}

@@ -17,3 +17,9 @@
 {% macro macros_checksum() -%}
     {{ return(env_var('LLM_USAGE_MACROS_CHECKSUM', '') if execute else '') }}
 {%- endmacro %}
+
+{#- The time zone of the settings: a zone that they name is meant, and every day is made anew in it.
+    Empty where nobody told it. -#}
+{% macro timezone_of_settings() -%}
+    {{ return(env_var('LLM_USAGE_TIMEZONE', '') if execute else '') }}
+{%- endmacro %}

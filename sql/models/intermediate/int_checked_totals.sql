@@ -1,6 +1,6 @@
 -- Grain: one row per pair, side, source, scope, bucket of time, model and measure.
 -- Key: all of these.
--- Inputs: the two sides of each vendor's figures, one line each.
+-- Inputs: the two sides of each vendor's figures, see macros/vendors.sql.
 -- Rule: a table of the days that this run reconciles, and of no others; not of a source
 -- that is held, whose vendor's rows are newer than what is built.
 {{ config(materialized='table') }}
@@ -10,12 +10,7 @@ with reconciled_days as (
 ),
 
 totals as (
-    {{ union_of([
-        ref('stg_aiproxy__checked_totals'),
-        ref('stg_alibaba_model_router__checked_totals'),
-        ref('stg_tencent_lke__checked_totals'),
-        ref('stg_weave__checked_totals'),
-    ], checked_total_columns()) }}
+    {{ union_of(staged('checked_totals'), checked_total_columns()) }}
 ),
 
 final as (

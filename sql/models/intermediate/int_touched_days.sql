@@ -21,28 +21,8 @@ sources as (
     from {{ ref('int_load_ledger') }}
 ),
 
--- A table whose windows are replaced has no row outside of them.
 landed as (
-    select
-        logs.source_name,
-        {{ call_id('aiproxy', 'logs') }} as call_id,
-        logs.created_at as billed_at
-    from {{ source('aiproxy', 'logs') }} as logs
-    where logs._dlt_load_id in ({{ unprocessed_loads() }})
-    union all
-    select
-        logs.source_name,
-        {{ call_id('alibaba_model_router', 'logs') }} as call_id,
-        logs.request_time as billed_at
-    from {{ source('alibaba_model_router', 'observation_logs') }} as logs
-    where logs._dlt_load_id in ({{ unprocessed_loads() }})
-    union all
-    select
-        source_name,
-        call_id,
-        billed_at
-    from {{ ref('stg_weave__calls') }}
-    where load_id in ({{ unprocessed_loads() }})
+    select * from {{ ref('int_landed_calls') }}
 ),
 
 calls_before as (
@@ -50,11 +30,10 @@ calls_before as (
 ),
 
 lookup_uses as (
-    {{ union_of([
-        ref('stg_aiproxy__lookup_uses'),
-        ref('stg_alibaba_model_router__lookup_uses'),
-        ref('stg_tencent_lke__lookup_uses'),
-    ], {'source_name': 'varchar', 'billed_at': 'timestamptz', 'load_id': 'varchar'}) }}
+    {{ union_of(
+        staged('lookup_uses'),
+        {'source_name': 'varchar', 'billed_at': 'timestamptz', 'load_id': 'varchar'},
+    ) }}
 ),
 
 rows_of_days as (

@@ -1,13 +1,9 @@
 -- Grain: one row per stretch of time that a vendor reports only in sum, of all vendors.
 -- Key: bucket_id.
--- Inputs: the buckets of each vendor's staging that has some, one line each.
+-- Inputs: the buckets of each vendor's staging that has some, see macros/vendors.sql.
 -- Rule: a number that cannot be summed is NULL here, and in `rejected` as sent.
 with staged as (
-    {{ admitted_union_of([
-        ref('stg_alibaba_model_router__usage_buckets'),
-        ref('stg_tencent_lke__usage_buckets'),
-        ref('stg_weave__usage_buckets'),
-    ], usage_bucket_columns()) }}
+    {{ admitted_union_of(staged('usage_buckets'), usage_bucket_columns()) }}
 ),
 
 final as (
