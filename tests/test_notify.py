@@ -272,7 +272,7 @@ def test_a_message_fits_slacks_limits() -> None:
     assert (len(lengths), max(lengths) <= LONGEST_BLOCK) == (MOST_BLOCKS, True)
     assert len(payload["text"]) <= 40_000
     few = slack_payload(Message("v", (), tuple(alert(str(n)) for n in range(23))))
-    assert few["blocks"][-1]["text"]["text"] == "and 3 alerts more: from alerts"
+    assert few["blocks"][-1]["text"]["text"] == "and 3 alerts more: from ops.alerts"
 
 
 @pytest.mark.parametrize(

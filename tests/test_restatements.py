@@ -11,9 +11,10 @@ import pytest
 
 from llm_usage_warehouse.asking import ask
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.layout import VERSIONED
 from llm_usage_warehouse.publish import Published, publish
 from llm_usage_warehouse.settings import WarehouseSettings
+from tests.sql_helpers import open_file
 
 D1, D2 = date(2026, 10, 30), date(2026, 10, 31)
 
@@ -23,11 +24,13 @@ create table daily_tokens (usage_date date, source_name text, provider_name text
     app_name text, api_key_name text, model text, calls bigint, errors bigint,
     input_tokens bigint, output_tokens bigint, total_tokens bigint,
     cache_read_input_tokens bigint, cache_creation_input_tokens bigint,
-    reasoning_output_tokens bigint, counts_in_totals boolean);
+    reasoning_output_tokens bigint, calls_without_tokens bigint, cache_known_input_tokens bigint,
+    reasoning_known_output_tokens bigint, counts_in_totals boolean);
 create table daily_costs_converted (usage_date date, source_name text, provider_name text,
     account_id text, app_name text, api_key_name text, model text, team text, currency text,
-    cost decimal(38, 12), cost_basis text, unpriced_tokens bigint, reporting_currency text,
-    cost_in_reporting_currency decimal(38, 12));
+    cost decimal(38, 12), cost_basis text, priced_tokens bigint, unpriced_tokens bigint,
+    calls bigint, unconverted_calls bigint, reporting_currency text,
+    cost_in_reporting_currency decimal(38, 12), counts_in_totals boolean);
 create table daily_costs as from daily_costs_converted;
 create table daily_totals as from daily_costs_converted;
 create table team_costs as from daily_costs_converted;
@@ -101,7 +104,7 @@ class Book:
         return publish(self.settings)
 
     def ask(self, sql: str) -> list[Row]:
-        with duckdb.connect(str(self.settings.published_path), read_only=True) as connection:
+        with open_file(self.settings.published_path) as connection:
             connection.execute("set TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
 
@@ -387,7 +390,7 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
     book.publish()
     sql = (
         "select (select sum(cost) from daily_costs) as was, (select count(*) from restatements), "
-        "(select sum(cost) from llm_usage.daily_costs) as is_now"
+        "(select sum(cost) from llm_usage.detail.daily_costs) as is_now"
     )
     ask(book.settings, sql, exact=True, as_of=first)
     row = capsys.readouterr().out.strip().splitlines()[-3]
@@ -399,8 +402,8 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
     [
         ("select 1", -1, "nothing was published yet at"),
         ("select 1", 1, "lies in the future"),
-        ("from calls", 0, r"calls keeps no history.*llm_usage\.calls is the table as it is now"),
-        ("from main.calls as c", 0, "calls keeps no history"),
+        ("from calls", 0, r"calls keeps no history.*llm_usage\.detail\.calls is the one of now"),
+        ("from detail.calls as c", 0, "calls keeps no history"),
         ("from nowhere", 0, "nowhere does not exist"),
     ],
 )
@@ -453,6 +456,6 @@ def test_a_clock_that_was_set_back(book: Book) -> None:
     path = book.settings.published_path
     path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
-        connection.execute("update publications set recorded_at = '2126-01-01T00:00:00Z'")
+        connection.execute("update history.publications set recorded_at = '2126-01-01T00:00:00Z'")
     book.publish()
     assert book.published_at()[1] - book.published_at()[0] == timedelta(microseconds=1)

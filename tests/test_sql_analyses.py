@@ -28,7 +28,7 @@ from llm_usage_warehouse.simulator import Simulator
 from llm_usage_warehouse.transform import transform
 from llm_usage_warehouse.warehouse import connect, writing
 from tests.loads import NOW, Project, frozen
-from tests.sql_helpers import give_parse
+from tests.sql_helpers import give_parse, open_file
 
 DAYS = 12
 YESTERDAY = date(2026, 11, 19)
@@ -52,7 +52,7 @@ class Morning:
         return self.rows(docs.questions()[number - 1].sql)
 
     def rows(self, sql: str) -> list[Row]:
-        with duckdb.connect(str(self.warehouse.published_path), read_only=True) as connection:
+        with open_file(self.warehouse.published_path) as connection:
             connection.execute("set TimeZone = 'UTC'")
             found = connection.sql(sql)
             return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
@@ -168,7 +168,7 @@ def late(morning: Morning, tmp_path: Path) -> Morning:
     """The same morning, but that one source is two days late."""
     file = tmp_path / "late.duckdb"
     shutil.copyfile(morning.warehouse.published_path, file)
-    with duckdb.connect(str(file)) as connection:
+    with open_file(file, read_only=False) as connection:
         connection.execute(
             "update publications set last_complete_date = last_complete_date - 2 "
             "where source_name = 'aiproxy'; delete from daily_costs_converted "
@@ -197,7 +197,7 @@ def test_a_late_source_is_asked_of_the_last_day_that_it_knows(late: Morning, num
 
 def test_10_says_which_source_is_behind(late: Morning) -> None:
     file = late.warehouse.published_path
-    with duckdb.connect(str(file)) as connection:
+    with open_file(file, read_only=False) as connection:
         connection.execute("update publications set sources_behind = 'aiproxy to 2026-11-17'")
     assert {row["sources_behind"] for row in late.ask(10)} == {"aiproxy to 2026-11-17"}
 
