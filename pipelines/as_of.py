@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 import duckdb
 
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.layout import LOGS, OPENED, PAST, SCHEMAS, VERSIONED, place_of, places
+from llm_usage_warehouse.layout import (
+    LOGS,
+    OPENED,
+    PAST,
+    SCHEMAS,
+    VERSIONED,
+    place_of,
+    places,
+    schema_of,
+)
 
 
 def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) -> None:
@@ -39,9 +48,10 @@ def go_back(connection: duckdb.DuckDBPyConnection, instant: datetime, sql: str) 
     _check_instant(connection, known["publications"], instant)
     found = connection.execute("select view_name, sql from duckdb_views() where not internal")
     views: dict[str, str] = dict(found.fetchall())
-    asked = connection.get_table_names(sql, qualified=True)
     _create_views(connection, known, f"timestamptz '{instant.isoformat()}'")
     kept = (*_open(connection, views), *VERSIONED, *LOGS)
+    # Asked here, a view that is not there is told by its own name, not by what it stands on.
+    asked = connection.get_table_names(sql, qualified=True)
     _refuse_others(asked, file, {*known, *views} - set(kept), kept)
 
 
@@ -92,7 +102,7 @@ def _refuse_others(asked: set[str], file: str, forgetful: set[str], kept: Sequen
     for one in asked:
         *schema, name = one.split(" AS ")[0].lower().split(".")
         if name in forgetful and (not schema or schema[0] in ("main", *SCHEMAS)):
-            where = "main" if name in OPENED else place_of(name).partition(".")[0]
+            where = schema[0] if schema else "main" if name in OPENED else schema_of(name)
             raise UsageError(
                 f"{name} keeps no history, so it cannot be asked with --as-of; these can: "
                 f"{', '.join(kept)}. {file}.{where}.{name} is the one of now"

@@ -11,7 +11,7 @@ import pytest
 
 from llm_usage_warehouse.asking import ask
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.layout import VERSIONED
+from llm_usage_warehouse.layout import HISTORY, LOGS, SCHEMAS, VERSIONED, places
 from llm_usage_warehouse.publish import Published, publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import open_file
@@ -402,7 +402,7 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
     [
         ("select 1", -1, "nothing was published yet at"),
         ("select 1", 1, "lies in the future"),
-        ("from calls", 0, r"calls keeps no history.*llm_usage\.detail\.calls is the one of now"),
+        ("from calls", 0, r"calls keeps no history.*llm_usage\.main\.calls is the one of now"),
         ("from detail.calls as c", 0, "calls keeps no history"),
         ("from nowhere", 0, "nowhere does not exist"),
     ],
@@ -435,6 +435,40 @@ def test_a_memory_that_cannot_be_read_is_not_overwritten(book: Book) -> None:
     with pytest.raises(RunError, match=r"is damaged.*llm-usage repair"):
         book.publish()
     assert book.settings.published_path.read_bytes() == b"broken"
+
+
+def lay_all_in_main(path: Path) -> None:
+    """Make of a published file one of a version that had every table in `main`, and no view."""
+    path.chmod(0o600)
+    with duckdb.connect(str(path)) as connection:
+        views = "select view_name from duckdb_views() where not internal"
+        for (name,) in connection.execute(views).fetchall():
+            connection.execute(f"drop view {name}")
+        for name, place in places(connection, "llm_usage").items():
+            connection.execute(f"create table main.{name} as from {place}")
+        connection.execute("create schema publishing")
+        connection.execute("create table publishing.stamp as from main.publishing_stamp")
+        connection.execute("drop table main.publishing_stamp")
+        for schema in SCHEMAS:
+            connection.execute(f"drop schema {schema} cascade")
+
+
+def test_a_file_whose_tables_were_all_in_main_is_taken_over_to_the_last_row(book: Book) -> None:
+    audited(book, "'fewer', 7, 5")
+    book.day(D1, cost=4)
+    book.publish()
+    before = {name: book.ask(f"from {name} order by all") for name in HISTORY}
+    assert all(before[name] for name in (*LOGS, "daily_tokens_history", "daily_costs_history"))
+    lay_all_in_main(book.settings.published_path)
+    assert book.ask("from main.restatements order by all") == before["restatements"]
+    assert (book.publish().whole, book.publish().whole) == (True, False)
+    after = {name: book.ask(f"from history.{name} order by all") for name in HISTORY}
+    published = after.pop("publications")
+    assert published[: len(published) - 2] == before.pop("publications")
+    assert after == before
+    assert book.ask("select count(*) from duckdb_tables() where schema_name = 'main'") == [(0,)]
+    book.day(D1, cost=3)
+    assert book.publish().restated == {"price": 1}
 
 
 def test_a_memory_is_not_lost_with_a_table(book: Book) -> None:
