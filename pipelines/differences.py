@@ -13,7 +13,7 @@ from uuid import uuid4
 import duckdb
 
 from llm_usage_warehouse.history import STATEMENTS
-from llm_usage_warehouse.layout import HISTORY, NAMES, STAMP, VERSIONED, place_of, schema_of
+from llm_usage_warehouse.layout import HISTORY, NAMES, OPENED, STAMP, VERSIONED, place_of, schema_of
 from llm_usage_warehouse.places import READABLE_FROM
 
 DAY = "usage_date"
@@ -146,7 +146,9 @@ def _is_known(connection: duckdb.DuckDBPyConnection) -> bool:
 def _form() -> str:
     """Return what the published file is written by, besides the models."""
     statements = [path.read_text(encoding="utf-8") for path in sorted(STATEMENTS.glob("*.sql"))]
-    return md5("".join([READABLE_FROM, *statements]).encode(), usedforsecurity=False).hexdigest()
+    return md5(
+        "".join([READABLE_FROM, *OPENED, *statements]).encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 def _is_same_shape(ours: Mapping[str, Columns], theirs: Mapping[str, Columns]) -> bool:

@@ -21,7 +21,7 @@ publications as (
 
 newest as (
     select * from publications
-    where recorded_at = (select max(latest.recorded_at) from publications as latest)
+    qualify recorded_at = max(recorded_at) over ()
 ),
 
 reporting as (

@@ -22,14 +22,10 @@ publications as (
     select * from history.publications
 ),
 
-counted as (
-    select
-        source_name,
-        reporting_currency
-    from publications
-    where
-        counts_in_totals
-        and recorded_at = (select max(newest.recorded_at) from publications as newest)
+-- Read once: where a CTE is read twice, DuckDB reads every column of all the others.
+newest as (
+    select * from publications
+    qualify recorded_at = max(recorded_at) over ()
 ),
 
 teams as (
@@ -68,7 +64,7 @@ final as (
         try(
             cast(call_costs.cost * daily_exchange_rates.exchange_rate as decimal(38, 12))
         ) as cost_in_reporting_currency,
-        counted.reporting_currency,
+        newest.reporting_currency,
         call_costs.cost_basis,
         call_costs.cost_kind,
         case when call_costs.cost is null then call_costs.reason_unpriced end
@@ -90,7 +86,7 @@ final as (
         calls.conversation_id,
         calls.is_settled
     from calls
-    inner join counted on calls.source_name = counted.source_name
+    inner join newest on calls.source_name = newest.source_name
     left join call_costs
         on
             calls.call_id = call_costs.call_id
@@ -106,6 +102,7 @@ final as (
             and calls.account_id is not distinct from teams.account_id
             and calls.app_name is not distinct from teams.app_name
             and calls.api_key_name is not distinct from teams.api_key_name
+    where newest.counts_in_totals
 )
 
 select * from final

@@ -17,9 +17,9 @@ publications as (
 newest as (
     select
         *,
-        max(last_complete_date) over () as newest_complete_date
+        max(last_complete_date) over (partition by recorded_at) as newest_complete_date
     from publications
-    where recorded_at = (select max(latest.recorded_at) from publications as latest)
+    qualify recorded_at = max(recorded_at) over ()
 ),
 
 final as (
