@@ -158,7 +158,7 @@ def test_02_yesterday_costs_what_its_calls_cost(morning: Morning) -> None:
             f"and total_tokens is null and currency = '{currency}' "
             f"and bucket_date = '{YESTERDAY}'"
         )
-    calls = f"select count(*) from calls where call_date = '{YESTERDAY}'"
+    calls = f"select count(*) from detail.calls where call_date = '{YESTERDAY}'"
     assert sum(row["calls"] for row in found) == morning.one(calls)
     assert {row["team"] for row in found} >= {"platform", "research", "unassigned"}
 
@@ -210,7 +210,9 @@ def test_03_drivers_sum_to_the_change_since_the_same_weekday(morning: Morning) -
         < Decimal("0.00001")
         for row in found
     )
-    cost = "select sum(cost_reported) from calls where source_name = 'aiproxy' and call_date = "
+    cost = (
+        "select sum(cost_reported) from detail.calls where source_name = 'aiproxy' and call_date = "
+    )
     change = morning.one(f"{cost} '2026-11-19'") - morning.one(f"{cost} '2026-11-12'")
     assert sum(row["cost_change"] for row in found) == change
 
@@ -219,7 +221,7 @@ def test_04_unpriced_are_the_calls_and_buckets_without_any_cost(morning: Morning
     found = morning.ask(4)
     assert all(row["reason"] and row["first_seen_date"] <= row["last_seen_date"] for row in found)
     lke = sum(row["calls"] for row in found if row["source_name"] == "tencent_lke")
-    assert lke == morning.one("select count(*) from calls where source_name = 'tencent_lke'")
+    assert lke == morning.one("select count(*) from detail.calls where source_name = 'tencent_lke'")
     tokens = sum(row["total_tokens"] or 0 for row in found)
     assert tokens == morning.one(
         "select sum(total_tokens) from (select total_tokens from call_costs where cost is null "
@@ -246,7 +248,7 @@ def test_06_variance_is_derived_less_reported_with_its_reason(morning: Morning) 
     )
     assert {row["cost_variance"] for row in found if row["reason"] == "none"} == {0}
     assert sum(row["cost_reported"] for row in found) == morning.one(
-        f"select sum(cost_reported) from calls where call_date {WEEK}"
+        f"select sum(cost_reported) from detail.calls where call_date {WEEK}"
     )
 
 
@@ -256,7 +258,7 @@ def test_07_caching_saves_what_cached_tokens_cost_less(morning: Morning) -> None
         "select round(sum(cache_read_input_tokens) "
         "/ sum(input_tokens) filter (cache_read_input_tokens is not null), 3) as hit_ratio, "
         "sum(cost_derived) as cost, sum(cache_read_input_tokens) as cached, "
-        "sum(cache_creation_input_tokens) as written from calls "
+        "sum(cache_creation_input_tokens) as written from detail.calls "
         "join call_costs on calls.call_id = call_costs.call_id "
         f"where calls.model = 'claude-sonnet-4-5' and calls.call_date = '{YESTERDAY}'"
     )
@@ -271,13 +273,13 @@ def test_07_caching_saves_what_cached_tokens_cost_less(morning: Morning) -> None
 def test_08_failures_and_retries_are_those_of_the_calls(morning: Morning) -> None:
     found = morning.ask(8)
     (row,) = morning.rows(
-        "select count(error_type) as failed, sum(request_count - 1) as retries from calls "
+        "select count(error_type) as failed, sum(request_count - 1) as retries from detail.calls "
         f"where call_date {WEEK}"
     )
     assert sum(one["failed"] for one in found) == row["failed"] > 0
     assert sum(one["retries"] or 0 for one in found) == row["retries"] > 0
     retried = morning.one(
-        "select sum(cost_reported) from calls "
+        "select sum(cost_reported) from detail.calls "
         f"where request_count > 1 and call_date {WEEK} and source_name = 'aiproxy'"
     )
     assert sum(one["cost_of_retried"] or 0 for one in found) == retried
@@ -291,7 +293,7 @@ def test_09_unit_costs_are_quotients_of_the_calls(morning: Morning) -> None:
     )
     (calls,) = morning.rows(
         "select count(*) as calls, sum(cost_reported) as cost, sum(total_tokens) as tokens "
-        f"from calls where account_id = '{account}' and api_key_name = '{key}' "
+        f"from detail.calls where account_id = '{account}' and api_key_name = '{key}' "
         f"and cost_reported is not null and call_date {WEEK}"
     )
     assert (row["calls"], row["cost"]) == (calls["calls"], calls["cost"])
@@ -309,7 +311,7 @@ def test_09_money_of_no_call_makes_no_call_dearer(morning: Morning) -> None:
     }
     calls = morning.rows(
         "select account_id, coalesce(app_name, api_key_name) as app_or_key, "
-        "sum(cost) as cost, count(*) as calls from calls join call_costs using (call_id) "
+        "sum(cost) as cost, count(*) as calls from detail.calls join call_costs using (call_id) "
         "where calls.source_name = 'alibaba_model_router' and cost is not null "
         f"and calls.call_date {WEEK} group by all"
     )
@@ -343,7 +345,7 @@ def test_11_new_and_idle_come_first_with_their_calls(morning: Morning) -> None:
         row["state"] == "active" for row in found
     )
     assert sum(row["calls"] for row in found) == morning.one(
-        f"select count(*) from calls where call_date {WEEK}"
+        f"select count(*) from detail.calls where call_date {WEEK}"
     )
 
 
@@ -355,7 +357,7 @@ def test_11_latency_and_reasoning_are_those_of_the_week(morning: Morning) -> Non
         == ("team-platform", "prod", "gpt-5-mini")
     )
     latencies = morning.rows(
-        "select latency_ms from calls where account_id = 'team-platform' "
+        "select latency_ms from detail.calls where account_id = 'team-platform' "
         f"and api_key_name = 'prod' and model = 'gpt-5-mini' and call_date {WEEK} order by 1"
     )
     slower = sum(one["latency_ms"] >= row["p95_latency_ms"] for one in latencies)

@@ -105,13 +105,13 @@ converted as (
 added as (
     select
         *,
-        try(cast(cast(budget as decimal(20, 6)) * rate as decimal(38, 12)))
+        try(cast(cast(budget as decimal(26, 9)) * rate as decimal(38, 12)))
             as budget_converted,
         case
             when expected_landing = spent then 0
             else
                 try(cast(
-                    cast(expected_landing - spent as decimal(20, 6)) * rate
+                    cast(expected_landing - spent as decimal(26, 9)) * rate
                     as decimal(38, 12)
                 ))
         end as expected_converted,
@@ -119,7 +119,7 @@ added as (
             when lowest_landing = spent then 0
             else
                 try(cast(
-                    cast(lowest_landing - spent as decimal(20, 6)) * rate
+                    cast(lowest_landing - spent as decimal(26, 9)) * rate
                     as decimal(38, 12)
                 ))
         end as lowest_converted,
@@ -127,7 +127,7 @@ added as (
             when highest_landing = spent then 0
             else
                 try(cast(
-                    cast(highest_landing - spent as decimal(20, 6)) * rate
+                    cast(highest_landing - spent as decimal(26, 9)) * rate
                     as decimal(38, 12)
                 ))
         end as highest_converted
