@@ -60,7 +60,7 @@ final as (
         calls.region,
         call_costs.cost,
         call_costs.currency,
-        -- Exact; what does not fit has a cost of a hundred billion, and is NULL.
+        -- An exact product; of a hundred billion and more it does not fit, and is NULL.
         try(
             cast(call_costs.cost * daily_exchange_rates.exchange_rate as decimal(38, 12))
         ) as cost_in_reporting_currency,
