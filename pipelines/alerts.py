@@ -159,7 +159,7 @@ def _is_untried(alert_id: str, tried: Collection[str]) -> bool:
 
 def _of(source: str) -> str:
     quoted = source.replace("'", "''")
-    return f"from load_status where source_name = '{quoted}' order by last_window_end"
+    return f"from ops.load_status where source_name = '{quoted}' order by last_window_end"
 
 
 def _path(warehouse: WarehouseSettings) -> Path:

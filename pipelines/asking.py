@@ -15,8 +15,8 @@ from pyarrow import csv, parquet
 from rich import box
 from rich.console import Console
 
+from llm_usage_warehouse.as_of import go_back
 from llm_usage_warehouse.errors import UsageError
-from llm_usage_warehouse.history import go_back
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.tables import is_number, say_texts, table_of, width_of

@@ -348,17 +348,17 @@ class Auditor:
         finally:
             connection.execute("detach database if exists earlier")
 
-    def _published(self, connection: duckdb.DuckDBPyConnection) -> set[str]:
+    def _published(self, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         """Attach the published file as `earlier`, where it counts what was known before."""
         path = self._warehouse.published_path
         if self._thorough or not path.exists():
-            return set()
+            return {}
         try:
             return attach(connection, path)
         except RunError as error:
             # The publishing will say so; all that it costs here is another reading.
             log.debug("%s", error)
-            return set()
+            return {}
 
     def _doubt(
         self, streams: Iterable[str], scope: str | None, window: Window, reason: str

@@ -4,7 +4,7 @@ Everything here is SQL over the raw tables, the models and the published file; `
 follows from the answers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -137,12 +137,13 @@ def comparison(dataset: str, stream: Stream, audit: Audit, stored: Collection[st
     """  # noqa: S608 - our own names
 
 
-def tell_earlier_audits(connection: duckdb.DuckDBPyConnection, known: Collection[str]) -> None:
+def tell_earlier_audits(connection: duckdb.DuckDBPyConnection, known: Mapping[str, str]) -> None:
     """Make a temporary table `earlier_audits` of what the file attached as `earlier` says.
 
     Args:
         connection: the private warehouse.
-        known: the tables of that file; without `audits`, or without a file, nothing was said.
+        known: the tables of that file, as `history.attach` returns them; without `audits`, or
+            without a file, nothing was said.
     """
     connection.execute(
         "create temporary table earlier_audits (source_name varchar, pair varchar, "
@@ -153,5 +154,5 @@ def tell_earlier_audits(connection: duckdb.DuckDBPyConnection, known: Collection
         columns = "source_name, pair, usage_date, model, measure, vendors, ours_after, verdict"
         connection.execute(
             f"insert into earlier_audits select {columns}, recorded_at "  # noqa: S608 - our own names
-            "from earlier.main.audits"
+            f"from {known['audits']}"
         )

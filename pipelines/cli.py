@@ -408,7 +408,7 @@ def query(
     ],
     as_of: Annotated[
         str | None,
-        typer.Option(help="See the daily tables as they were published at this instant."),
+        typer.Option(help="See costs, tokens and daily tables as published at this instant."),
     ] = None,
     output: Annotated[
         Format, typer.Option("--format", help="How to write the answer.")

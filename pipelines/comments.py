@@ -1,7 +1,8 @@
 """Gives every table and column of the published file a comment, which BI tools show beside it.
 
-A comment is the description in dbt's yml. A table that keeps the versions of another says of their
-columns what that one says.
+A comment is the description in dbt's yml: of a model, or of a source, as which all that publishing
+makes by itself is described. A table that keeps the versions of another says of their columns what
+that one says.
 """
 
 import json
@@ -10,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.layout import VERSIONED, schema_of
 from llm_usage_warehouse.settings import WarehouseSettings
 
 Place = tuple[str, str, str | None]
-"""A schema, a table or view in it, and a column; None for the table itself."""
+"""A published schema, a table or view in it, and a column; None for the table itself."""
 
 COMMENTS = """
     select 'table', schema_name, table_name, null, comment
@@ -61,12 +62,17 @@ def descriptions(manifest: Mapping[str, Any]) -> dict[Place, str]:
     found: dict[Place, str] = {}
     for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
         if node["resource_type"] in ("model", "source"):
-            found[node["schema"], node["name"], None] = node["description"]
+            table = node["name"]
+            # What is no mart is not published.
+            is_mart = node["resource_type"] == "model" and node["schema"] == "main"
+            schema = schema_of(table) if is_mart else node["schema"]
+            found[schema, table, None] = node["description"]
             for name, column in node["columns"].items():
-                found[node["schema"], node["name"], name] = column["description"]
-    for (schema, table, column), text in list(found.items()):
+                found[schema, table, name] = column["description"]
+    for (_, table, column), text in list(found.items()):
         if table in VERSIONED and column:
-            found.setdefault((schema, f"{table}_history", column), text)
+            versions = f"{table}_history"
+            found.setdefault((schema_of(versions), versions, column), text)
     lines = ((place, " ".join(text.split())) for place, text in found.items())
     return {place: line for place, line in lines if line}
 

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import duckdb
 
-from llm_usage_warehouse.history import LOGS, STATEMENTS, VERSIONED
+from llm_usage_warehouse.history import STATEMENTS
+from llm_usage_warehouse.layout import HISTORY, NAMES, OPENED, STAMP, VERSIONED, place_of, schema_of
 from llm_usage_warehouse.places import READABLE_FROM
 
 DAY = "usage_date"
@@ -35,16 +36,34 @@ FEW_BLOCKS = 64
 Columns = tuple[tuple[str, str], ...]
 
 
-def tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, Columns]:
-    """Return the tables of schema `main` of a database: names and types of their columns."""
+def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
+    """Return the tables of schema `main` of the private warehouse: their columns and types."""
+    ((warehouse,),) = connection.execute("select current_database()").fetchall()
+    found = _columns(connection, warehouse)
+    return {name: columns for (schema, name), columns in found.items() if schema == "main"}
+
+
+def published_tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, Columns]:
+    """Return the tables of a published file, likewise: those that lie where they belong now."""
+    found = _columns(connection, database)
+    return {
+        name: columns
+        for (schema, name), columns in found.items()
+        if schema == schema_of(name) and name != STAMP
+    }
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, database: str
+) -> dict[tuple[str, str], Columns]:
     found = connection.execute(
-        "select table_name, list((column_name, data_type) order by column_index) "
+        "select schema_name, table_name, list((column_name, data_type) order by column_index) "
         "from duckdb_columns() inner join duckdb_tables() using (database_name, schema_name, "
-        "table_name) where database_name = ? and schema_name = 'main' "
-        "group by table_name order by table_name",
-        [database],
+        "table_name) where database_name = ? and list_contains(?, schema_name) "
+        "group by schema_name, table_name order by table_name",
+        [database, list(NAMES)],
     )
-    return {name: tuple(columns) for name, columns in found.fetchall()}
+    return {(schema, name): tuple(columns) for schema, name, columns in found.fetchall()}
 
 
 def differences(connection: duckdb.DuckDBPyConnection) -> dict[str, str] | None:
@@ -58,8 +77,7 @@ def differences(connection: duckdb.DuckDBPyConnection) -> dict[str, str] | None:
         warehouse wrote last, its tables have other columns, every day has changed, or more than
         half of the file is waste.
     """
-    ((warehouse,),) = connection.execute("select current_database()").fetchall()
-    ours, theirs = tables(connection, warehouse), tables(connection, "earlier")
+    ours, theirs = tables(connection), published_tables(connection, "earlier")
     if not (_is_known(connection) and _is_same_shape(ours, theirs)) or _is_wasteful(connection):
         return None
     noted = connection.execute("select usage_date from transform_state.unpublished_days")
@@ -75,9 +93,8 @@ def stamp(connection: duckdb.DuckDBPyConnection) -> str:
     The id before it stays known: a run that is killed now may or may not have swapped the file.
     """
     publication_id = str(uuid4())
-    connection.execute("create schema if not exists published.publishing")
     connection.execute(
-        "create or replace table published.publishing.stamp as "
+        f"create or replace table published.{place_of(STAMP)} as "
         "select ?::uuid as publication_id, ? as form",
         [publication_id, _form()],
     )
@@ -110,15 +127,16 @@ def forget(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _is_known(connection: duckdb.DuckDBPyConnection) -> bool:
+    stamp = f"earlier.{schema_of(STAMP)}.{STAMP}"
     needed = (
-        "earlier.publishing.stamp",
+        stamp,
         "transform_state.published_files",
         "transform_state.unpublished_days",
     )
     if not all(_has_table(connection, name) for name in needed):
         return False
     found = connection.execute(
-        "select count(*) from earlier.publishing.stamp "
+        f"select count(*) from {stamp} "  # noqa: S608 - our own name
         "inner join transform_state.published_files using (publication_id) where form = ?",
         [_form()],
     )
@@ -128,12 +146,14 @@ def _is_known(connection: duckdb.DuckDBPyConnection) -> bool:
 def _form() -> str:
     """Return what the published file is written by, besides the models."""
     statements = [path.read_text(encoding="utf-8") for path in sorted(STATEMENTS.glob("*.sql"))]
-    return md5("".join([READABLE_FROM, *statements]).encode(), usedforsecurity=False).hexdigest()
+    return md5(
+        "".join([READABLE_FROM, *OPENED, *statements]).encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 def _is_same_shape(ours: Mapping[str, Columns], theirs: Mapping[str, Columns]) -> bool:
     remembers = ours.keys() >= set(VERSIONED)
-    memory = {*LOGS, *(f"{name}_history" for name in VERSIONED)} if remembers else set()
+    memory = HISTORY if remembers else set()
     return ours.items() <= theirs.items() and theirs.keys() == {*ours, *memory}
 
 
@@ -143,15 +163,15 @@ def _is_wasteful(connection: duckdb.DuckDBPyConnection) -> bool:
         "select total_blocks, used_blocks from pragma_database_size() "
         "where database_name = 'earlier'"
     ).fetchall()
-    names = [name for name in tables(connection, "earlier") if name in NOTED]
+    names = [name for name in published_tables(connection, "earlier") if name in NOTED]
     held = connection.execute(
         "select table_name, estimated_size from duckdb_tables() "
-        "where database_name = 'earlier' and schema_name = 'main' and list_contains(?, table_name)",
+        "where database_name = 'earlier' and list_contains(?, table_name)",
         [names],
     ).fetchall()
     # Rows that were deleted stay in their blocks until DuckDB finds others to merge them with.
     deleted = sum(rows for _, rows in held) - sum(
-        count_rows(connection, f"earlier.main.{name}") for name in names
+        count_rows(connection, f"earlier.{place_of(name)}") for name in names
     )
     live = 1 - deleted / max(1, sum(rows for _, rows in held))
     return bool(total > FEW_BLOCKS and total > 2 * used * live)
@@ -184,8 +204,8 @@ def _differing_days(
     # The outer hash keeps two rows that swap a value from adding up to the same.
     ours, theirs = (
         f"(select {DAY}, count(*), sum(hash(hash({row}))::hugeint) "  # noqa: S608 - our own names
-        f'from {where}main."{name}" group by {DAY})'
-        for where in ("", "earlier.")
+        f"from {table} group by {DAY})"
+        for table in (f'main."{name}"', f"earlier.{place_of(name)}")
     )
     found = connection.execute(
         f"select {DAY} from ((from {ours} except from {theirs}) "  # noqa: S608

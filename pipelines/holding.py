@@ -99,15 +99,16 @@ def hold(
         connection.execute("drop schema if exists last_good cascade")
         connection.execute("create schema last_good")
         is_published = warehouse.published_path.exists()
-        known = attach(connection, warehouse.published_path) if is_published else set()
-        _write_slices(connection, ledgers, names, knows_loads="publications" in known)
+        known = attach(connection, warehouse.published_path) if is_published else {}
+        _write_slices(connection, ledgers, names, known.get("publications"))
         connection.execute(
             "create table last_good.days as select source_name, usage_date "
             "from intermediate.int_touched_days where list_contains(?, source_name)",
             [names],
         )
-        for table in sorted(known.intersection((*FACTS, "reconciliation"))):
-            _copy_published(connection, table, names)
+        for table in (*FACTS, "reconciliation"):
+            if table in known:
+                _copy_published(connection, table, known[table], names)
         _write(connection, held)
 
 
@@ -188,7 +189,10 @@ def _see(test: FailedTest) -> str:
 
 
 def _write_slices(
-    connection: duckdb.DuckDBPyConnection, ledgers: str, names: list[str], *, knows_loads: bool
+    connection: duckdb.DuckDBPyConnection,
+    ledgers: str,
+    names: list[str],
+    publications: str | None,
 ) -> None:
     """Note the slices that the published file does not show; it names the last load that it does.
 
@@ -196,10 +200,10 @@ def _write_slices(
     be taken back.
     """
     published = "select null as source_name, '' as last_load_id where false"
-    if knows_loads:
+    if publications:
         published = (
-            "select source_name, max_by(last_load_id, recorded_at) as last_load_id "
-            "from earlier.main.publications group by source_name"
+            "select source_name, max_by(last_load_id, recorded_at) as last_load_id "  # noqa: S608
+            f"from {publications} group by source_name"
         )
     connection.execute(
         f"create table last_good.slices as select slice_id, load_id "  # noqa: S608
@@ -218,12 +222,14 @@ def _write_slices(
         )
 
 
-def _copy_published(connection: duckdb.DuckDBPyConnection, table: str, names: list[str]) -> None:
+def _copy_published(
+    connection: duckdb.DuckDBPyConnection, table: str, published: str, names: list[str]
+) -> None:
     """Copy what the published table says of the sources, on their days where not all are built."""
     day = FACTS.get(table)
     # These follow from the other columns anew.
     columns = f"* exclude ({day}, model)" if day else "*"
-    query = f"select {columns} from earlier.main.{table} where list_contains(?, source_name)"  # noqa: S608
+    query = f"select {columns} from {published} where list_contains(?, source_name)"  # noqa: S608
     ((is_full,),) = connection.execute(
         "select not exists (from transform_state.processed_slices)"
     ).fetchall()

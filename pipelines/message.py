@@ -62,7 +62,7 @@ class Message:
         for one in self.alerts[:MOST_ALERTS]:
             told.append(f"alert ({one.rule}): {_line(one.message)}\n  {_line(one.query)}")
         if (more := len(self.alerts) - MOST_ALERTS) > 0:
-            told.append(f"and {counted(more, 'alert')} more: from alerts")
+            told.append(f"and {counted(more, 'alert')} more: from ops.alerts")
         return [one for one in told if one]
 
     @property

@@ -6,6 +6,7 @@ import duckdb
 import pendulum
 
 from llm_usage_warehouse.errors import is_held_elsewhere
+from llm_usage_warehouse.layout import PAST, SCHEMAS, STAMP
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -16,10 +17,14 @@ READABLE_FROM = "v1.4.0"
 """The oldest DuckDB that can open our files, as BI drivers lag behind. In the format of still older
 ones a table takes a third longer to write: each text is compressed in two ways, to keep one."""
 
-NAMES_IN_USE = {"main", "temp", "system", "memory", "published", "earlier"}
-"""What a database cannot be called here: DuckDB's own names, and those that publishing gives."""
+NAMES_IN_USE = {"main", "temp", "system", "memory", "published", "earlier", *SCHEMAS}
+"""What the private database cannot be called here: DuckDB's own names, those of the published
+schemas, and those that publishing gives."""
 
-SIGNS = {"transform_state", "publishing", "publications", "daily_tokens"}
+PUBLISHED_NAMES_IN_USE = {*SCHEMAS, PAST}
+"""What the published database cannot be called: `detail.calls` would be its table `calls`."""
+
+SIGNS = {"transform_state", "publishing", STAMP, "publications", "daily_tokens"}
 """Schemas and tables: one of them, or a schema `raw_...`, is in every file that we wrote."""
 
 
@@ -49,6 +54,12 @@ def misplaced(path: Path, published_path: Path) -> list[str]:
         problems.append(
             f"[warehouse] path: DuckDB would take the file's name, {stem}, for that of something "
             "within it; name it otherwise, such as warehouse.duckdb"
+        )
+    stem = published_path.stem.lower()
+    if stem in PUBLISHED_NAMES_IN_USE:
+        problems.append(
+            f"[warehouse] published_path: DuckDB would take the file's name, {stem}, for that of a "
+            "schema in it; name it otherwise, such as llm_usage.duckdb"
         )
     return problems
 

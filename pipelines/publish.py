@@ -7,6 +7,7 @@ what is new. The new file also remembers what the files before it said.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,13 +31,17 @@ from llm_usage_warehouse.differences import (
 )
 from llm_usage_warehouse.errors import REPAIR, RunError, in_a_line, next_step
 from llm_usage_warehouse.history import Restatement, attach, last_restatements, remember
-from llm_usage_warehouse.places import READABLE_FROM, previous, why_unusable
+from llm_usage_warehouse.layout import OPENED, SCHEMAS, place_of, places, schema_of
+from llm_usage_warehouse.places import READABLE_FROM, SQL_PROJECT, previous, why_unusable
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.warehouse import connect, connect_reading
 
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
-"""The views that the published file has beside its tables. They name no database, so that each
-stands on the tables of the file that it is in."""
+"""The models that the published file has as views beside its tables. They name no database, so that
+each stands on the tables of the file that it is in."""
+
+OPENED_FROM = SQL_PROJECT / "opened"
+"""Where the statements of the views of schema `main` are, one file for each."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Published:
 
 
 def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Published:
-    """Make a file of every table of schema `main`, and swap it in as the published one.
+    """Make a file of every table of the marts, and swap it in as the published one.
 
     The file before it is kept beside it as `<name>.previous.duckdb`, and its memory is taken over.
     The caller has made sure that the data tests passed.
@@ -84,20 +89,20 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
     with connect(warehouse) as connection:
         try:
             ((ours,),) = connection.execute("select current_database()").fetchall()
-            names = tables(connection, ours)
+            names = tables(connection)
             if not names:
                 raise RunError("there is nothing to publish yet; run `llm-usage nightly` first")
-            known = attach(connection, earlier) if earlier else set()
+            known = attach(connection, earlier) if earlier else {}
             found = differences(connection) if earlier == target else None
             changed = found or dict.fromkeys(names, WHOLE)
             if found:
                 _copy(target, fresh)
             rows = _write(connection, fresh, changed)
-            _write_views(connection, ours)
             if everything:
                 _compare_months(connection, changed)
             create_tables(connection)
             restated = remember(connection, changed, known, begin=not found)
+            _write_views(connection, ours)
             publication_id = stamp(connection)
             write_comments(connection, warehouse)
             connection.execute("checkpoint published")
@@ -128,9 +133,8 @@ def try_publishing(warehouse: WarehouseSettings) -> list[Restatement]:
     try:
         with connect_reading(warehouse) as connection:
             known = attach(connection, target)
-            ((ours,),) = connection.execute("select current_database()").fetchall()
             found = differences(connection)
-            changed = found or dict.fromkeys(tables(connection, ours), WHOLE)
+            changed = found or dict.fromkeys(tables(connection), WHOLE)
             if found:
                 _copy(target, fresh)
             _write(connection, fresh, changed)
@@ -153,9 +157,11 @@ def _write(
 ) -> dict[str, int]:
     """Write the rows that changed into the new file, and return how many rows each table has."""
     connection.execute(f"attach '{_sql(fresh)}' as published (storage_version '{READABLE_FROM}')")
+    for schema in SCHEMAS:
+        connection.execute(f"create schema if not exists published.{schema}")
     rows: dict[str, int] = {}
     for name, where in changed.items():
-        ours, theirs = f'main."{name}"', f'published.main."{name}"'
+        ours, theirs = f'main."{name}"', f"published.{place_of(name)}"
         if where == WHOLE:
             connection.execute(f"create or replace table {theirs} as from {ours}")
         else:
@@ -167,21 +173,35 @@ def _write(
 
 
 def _write_views(connection: duckdb.DuckDBPyConnection, ours: str) -> None:
+    """Write the views that are models, and those of schema `main`.
+
+    A view of schema `main` is written where all that it stands on is published, as it is whenever
+    all models were built.
+    """
     found = connection.execute(
-        "select sql from duckdb_views() where database_name = ? and schema_name = 'main' "
-        "and list_contains(?, view_name)",
+        "select view_name, sql from duckdb_views() where database_name = ? "
+        "and schema_name = 'main' and list_contains(?, view_name)",
         [ours, list(VIEWS)],
     ).fetchall()
+    for name, statement in found:
+        schema = schema_of(name)
+        connection.execute(f"use published.{schema}")
+        # They name tables by the private schema, which is that of all models of the marts.
+        text = re.sub(r"\bmain\.(?=\w)", f"{schema}.", statement)
+        connection.execute(text.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
     connection.execute("use published.main")
-    for (statement,) in found:
-        connection.execute(statement.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+    published = {place_of(name).replace('"', "") for name in places(connection, "published")}
+    for name in OPENED:
+        statement = (OPENED_FROM / f"{name}.sql").read_text(encoding="utf-8")
+        if connection.get_table_names(statement, qualified=True) <= published:
+            connection.execute(f"create or replace view {name} as {statement}")
     connection.execute(f'use "{ours}".main')
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, name: str, where: str) -> None:
     ours, theirs = (
         (count_rows(connection, table), _fingerprint(connection, table, where))
-        for table in (f'main."{name}"', f'published.main."{name}"')
+        for table in (f'main."{name}"', f"published.{place_of(name)}")
     )
     if ours != theirs:
         raise _differing(connection, name)
@@ -195,7 +215,7 @@ def _compare_months(connection: duckdb.DuckDBPyConnection, changed: Mapping[str,
         month = f"date_trunc('month', \"{NOTED.get(name, DAY)}\")"
         ours, theirs = (
             _fingerprint(connection, table, WHOLE, month)
-            for table in (f'main."{name}"', f'published.main."{name}"')
+            for table in (f'main."{name}"', f"published.{place_of(name)}")
         )
         if apart := {one[0] for one in ours ^ theirs}:
             months = ", ".join(sorted(f"{one:%Y-%m}" if one else "no month" for one in apart))

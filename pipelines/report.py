@@ -63,7 +63,7 @@ REJECTED = """
     from rejected_values
 """
 
-SEE_REJECTED = "select * from rejected_values"
+SEE_REJECTED = "select * from ops.rejected_values"
 
 
 def night(console: Console, warehouse: WarehouseSettings, done: Night, verdict: Verdict) -> None:
@@ -114,7 +114,7 @@ def alerts(console: Console, found: Sequence[Alert]) -> None:
     for one in found[:SHOWN_ALERTS]:
         say(console, ("alert", "red"), f" ({one.rule}) {one.message}")
     if len(found) > SHOWN_ALERTS:
-        say(console, f"  and {len(found) - SHOWN_ALERTS:,} more: from alerts")
+        say(console, f"  and {len(found) - SHOWN_ALERTS:,} more: from ops.alerts")
 
 
 def _verdict(console: Console, verdict: Verdict) -> None:
@@ -181,7 +181,7 @@ def published(console: Console, file: Published) -> None:
         say(
             console,
             ("restated", "yellow"),
-            f": {counted(days, 'closed day')} ({cause}), see `restatements`",
+            f": {counted(days, 'closed day')} ({cause}), see `history.restatements`",
         )
 
 
@@ -339,7 +339,7 @@ def _next(console: Console, warehouse: WarehouseSettings) -> None:
         say(console, f"the morning on one page: {page} (llm-usage report --open)")
     if demo_mark(warehouse).exists():
         say(console, "these are simulated rows; `make clean` removes them")
-    say(console, 'next: llm-usage query "select * from daily_tokens order by 1 desc limit 5"')
+    say(console, 'next: llm-usage query "from costs order by 1 desc limit 5"')
 
 
 def _plain(value: Decimal | None, sign: str = "") -> str:

@@ -121,7 +121,7 @@ def tell_spending(console: Console, warehouse: WarehouseSettings) -> None:
     rows = [(model, _costs(costs), *rest) for model, costs, *rest in found[:SHOWN_MODELS]]
     say_rows(console, ("model", "cost", "unpriced", "calls", "tokens"), rows)
     if (more := len(found) - SHOWN_MODELS) > 0:
-        say(console, f"  and {counted(more, 'model')} more: from daily_costs")
+        say(console, f"  and {counted(more, 'model')} more: from costs")
 
 
 def _costs(costs: Sequence[Mapping[str, Any]] | None) -> str:

@@ -164,7 +164,7 @@ def tell_status(console: Console, status: Status) -> None:
             console,
             ("DIFFERS", "red"),
             f": {counted(differing, 'total')} of the vendors, read again and still not met: "
-            "from audits where verdict = 'still_differs'",
+            "from history.audits where verdict = 'still_differs'",
         )
     # The others are told above, as of now.
     report.alerts(console, [one for one in status.alerts if one.rule in MONEY])

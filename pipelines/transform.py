@@ -162,8 +162,7 @@ def check(
         RunError: no model is built yet, or dbt could not run at all.
     """
     with connect(warehouse) as connection:
-        ((ours,),) = connection.execute("select current_database()").fetchall()
-        if not tables(connection, ours):
+        if not tables(connection):
             raise RunError("no model is built yet: llm-usage transform")
     create_raw_tables(warehouse, connectors)
     load_public_prices(warehouse)

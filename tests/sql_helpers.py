@@ -17,6 +17,7 @@ import duckdb
 
 from llm_usage_warehouse.connectors import connectors
 from llm_usage_warehouse.dbt_runs import variables
+from llm_usage_warehouse.layout import find_by_bare_names
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.warehouse import create_raw_tables
@@ -32,6 +33,13 @@ PARSE = "partial_parse.msgpack"
 
 PARSES = "TESTS_PARSES"
 """The environment's name for the folder of what dbt read, which all tests of a run share."""
+
+
+def open_file(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open a published file; its tables go by their bare names, as in `llm-usage query`."""
+    connection = duckdb.connect(str(path), read_only=read_only)
+    find_by_bare_names(connection)
+    return connection
 
 
 class Finished(NamedTuple):

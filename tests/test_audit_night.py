@@ -5,14 +5,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-import duckdb
 import pendulum
 import pytest
 
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Personality, Simulator, World
 from tests.receiver import receiving
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_parse, open_file
 from tests.test_cli import Shell
 
 HOUR_US = 3_600_000_000
@@ -37,8 +36,8 @@ class Nights(NamedTuple):
     messages: list[str]
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        path = str(self.shell.folder / "data/llm_usage.duckdb")
-        with duckdb.connect(path, read_only=True) as connection:
+        path = self.shell.folder / "data/llm_usage.duckdb"
+        with open_file(path) as connection:
             return connection.execute(query).fetchall()
 
 

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -13,7 +12,7 @@ from llm_usage_warehouse.cli import app
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
 from llm_usage_warehouse.warehouse import writing
 from tests.loads import Project, frozen, vendor
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_parse, open_file
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -42,7 +41,7 @@ def night(hour: int = 12) -> Result:
 
 
 def published(sql: str) -> list[tuple[object, ...]]:
-    with duckdb.connect(str(load_warehouse().published_path), read_only=True) as connection:
+    with open_file(load_warehouse().published_path) as connection:
         return connection.execute(sql).fetchall()
 
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
 from tests.receiver import Receiver, receiving
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_parse, open_file
 
 SHANGHAI = "Asia/Shanghai"
 COMMAND = [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()"]
@@ -89,7 +89,7 @@ def test_a_night_ends_with_a_published_file(night: Night) -> None:
     assert "tests: all of history" in done.stdout
     assert "first load of aiproxy\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("COMPLETE: through 20")
-    with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
+    with open_file(shell.folder / "data/llm_usage.duckdb") as published:
         found = published.execute(
             "select sum(calls), sum(input_tokens) from daily_tokens"
         ).fetchone()
@@ -164,7 +164,7 @@ def test_a_source_that_fails_is_named_and_the_old_rows_stay(
     assert verdict.startswith("NOT COMPLETE: through 20")
     assert "; failed: aiproxy" in verdict
     assert "Traceback" not in bad_night.stdout + bad_night.stderr
-    with duckdb.connect(str(shell.folder / "data/llm_usage.duckdb"), read_only=True) as published:
+    with open_file(shell.folder / "data/llm_usage.duckdb") as published:
         assert published.execute("select count(*) > 0 from calls").fetchone() == (True,)
 
 

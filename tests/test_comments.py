@@ -70,8 +70,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[File]:
 def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
-            "attach ':memory:' as published; create table published.daily (day date, cost integer);"
-            'create view published.costs as select cost as "Cost" from published.daily'
+            "attach ':memory:' as published; create schema published.detail; "
+            "create table published.detail.daily (day date, cost integer); create view "
+            'published.detail.costs as select cost as "Cost" from published.detail.daily'
         )
         yield connection
 
@@ -105,8 +106,9 @@ def test_no_column_is_of_a_type_that_bi_cannot_show(file: File) -> None:
 
 def test_versions_are_described_as_the_rows_are(file: File) -> None:
     found = file.comments()
-    assert found["main", "daily_costs_history", "cost"] == found["main", "daily_costs", "cost"]
-    assert found["main", "daily_costs_history", "recorded_from"]
+    versions = ("history", "daily_costs_history")
+    assert found[*versions, "cost"] == found["detail", "daily_costs", "cost"]
+    assert found[*versions, "recorded_from"]
 
 
 def test_comments_survive_the_next_night_and_follow_their_descriptions(file: File) -> None:
@@ -115,7 +117,7 @@ def test_comments_survive_the_next_night_and_follow_their_descriptions(file: Fil
     calls["columns"]["currency"]["description"] = "Another one."
     file.manifest.write_text(json.dumps(manifest))
     assert not file.publish().whole
-    assert file.comments() == before | {("main", "calls", "currency"): "Another one."}
+    assert file.comments() == before | {("detail", "calls", "currency"): "Another one."}
 
 
 def test_a_description_that_changed_or_went_does_so_in_the_file(

@@ -14,6 +14,7 @@ import pytest
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.publish import Published, publish
 from llm_usage_warehouse.settings import WarehouseSettings
+from tests.sql_helpers import open_file
 
 DIE = """
 import os, signal, sys
@@ -45,7 +46,7 @@ class Book:
             connection.execute(sql)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.settings.published_path), read_only=True) as connection:
+        with open_file(self.settings.published_path) as connection:
             return connection.execute(sql).fetchall()
 
     def write(self, day: int, cost: int, *, noted: bool = True) -> None:
@@ -66,7 +67,7 @@ class Book:
         with duckdb.connect(str(self.settings.path), read_only=True) as connection:
             for name in published.rows:
                 ours = connection.execute(f"from main.{name} order by all").fetchall()
-                assert self.ask(f"from main.{name} order by all") == ours
+                assert self.ask(f"from detail.{name} order by all") == ours
         return published
 
 
@@ -158,7 +159,7 @@ def test_in_doubt_every_table_is_written_whole(book: Book, doubt: str) -> None:
 def test_a_file_of_an_older_program_is_replaced_whole(book: Book) -> None:
     book.settings.published_path.chmod(0o644)
     with duckdb.connect(str(book.settings.published_path)) as connection:
-        connection.execute("drop schema publishing cascade")
+        connection.execute("drop table ops.publishing_stamp")
         # Every version wrote this one, by which the file is known as ours.
         connection.execute("create table daily_tokens (usage_date date)")
     book.write(12, 2)

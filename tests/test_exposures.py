@@ -8,11 +8,11 @@ import sqlglot
 from sqlglot import exp
 
 from llm_usage_warehouse.differences import NOTED
-from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.layout import VERSIONED
 from llm_usage_warehouse.publish import VIEWS
 from tests.sql_helpers import SQL, SqlWarehouse
 
-NAMES = ("publishing", "report", "analyses")
+NAMES = ("publishing", "opened", "report", "analyses")
 """Of exposures, and of the folders of their statements."""
 
 KNOWN_TO_PYTHON = {"publishing": {*VERSIONED, *NOTED, *VIEWS}}

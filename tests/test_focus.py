@@ -13,7 +13,7 @@ import pytest
 
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
-from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
+from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse, open_file
 from tests.test_cli import Shell
 from tests.test_sql_charges import BOT, fill
 
@@ -76,7 +76,7 @@ def rows_of(path: Path) -> list[Row]:
 
 def mart(shell: Shell, query: str) -> list[tuple[Any, ...]]:
     path = shell.env["WAREHOUSE__PUBLISHED_PATH"]
-    with duckdb.connect(path, read_only=True) as connection:
+    with open_file(Path(path)) as connection:
         return connection.execute(query).fetchall()
 
 

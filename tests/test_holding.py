@@ -11,13 +11,14 @@ from rich.console import Console
 
 from llm_usage_warehouse import report
 from llm_usage_warehouse.connectors import connectors
-from llm_usage_warehouse.differences import tables
+from llm_usage_warehouse.differences import published_tables
+from llm_usage_warehouse.layout import place_of
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.status import read_status, tell_status
 from llm_usage_warehouse.transform import Outcome, check, transform
 from llm_usage_warehouse.warehouse import create_raw_tables
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_parse, open_file
 
 NOW_DEPENDENT = {"load_status": "hours_since_last_window"}
 CURRENCY = "calls have a reported cost without a currency, or a currency without a cost"
@@ -62,7 +63,7 @@ class Story:
             publish(self.warehouse)
         if not self.warehouse.published_path.exists():
             return
-        with duckdb.connect(str(self.warehouse.published_path), read_only=True) as connection:
+        with open_file(self.warehouse.published_path) as connection:
             self.published[name] = shown(connection, "p")
         console = Console(record=True, width=300)
         tell_status(console, read_status(self.warehouse))
@@ -75,12 +76,12 @@ class Story:
 def shown(connection: duckdb.DuckDBPyConnection, file: str) -> dict[str, list[Any]]:
     """Return the rows of every table but the memory, without what depends on the present."""
     found: dict[str, list[Any]] = {}
-    for name, columns in tables(connection, file).items():
+    for name, columns in published_tables(connection, file).items():
         if "recorded_at" in dict(columns) or name.endswith("_history"):
             continue
         kept = [column for column, _ in columns if column != NOW_DEPENDENT.get(name)]
         listed = ", ".join(f'"{column}"' for column in kept)
-        rows = connection.execute(f'select {listed} from main."{name}" order by all').fetchall()
+        rows = connection.execute(f"select {listed} from {place_of(name)} order by all").fetchall()
         found[name] = [dict(zip(kept, row, strict=True)) for row in rows]
     return found
 

@@ -301,7 +301,7 @@ def test_a_published_file_that_is_none(loaded: Loaded, kind: str) -> None:
     repaired("llm_usage.duckdb is")
     assert list(path.parent.glob("llm_usage.duckdb.unusable-*"))
     with duckdb.connect(str(path), read_only=True) as connection:
-        assert connection.execute("select count(*) from daily").fetchone() == (1000,)
+        assert connection.execute("select count(*) from detail.daily").fetchone() == (1000,)
     assert publish(warehouse).rows == first
 
 

@@ -151,7 +151,7 @@ def test_a_webhook_gets_the_verdict_the_loads_and_the_alerts(
         "NOT PUBLISHED: failed: aiproxy; 1 finding of models and tests; no file yet",
         "aiproxy failed: stream logs: HTTP 500\nweave: 0 rows loaded\nfinding: a test fails",
         "alert (failed): aiproxy could not be loaded\n"
-        "  from load_status where source_name = 'aiproxy' order by last_window_end",
+        "  from ops.load_status where source_name = 'aiproxy' order by last_window_end",
     ]
     assert "\n\n".join(one["text"]["text"] for one in body["blocks"]) == body["text"]
     assert {one["text"]["type"] for one in body["blocks"]} == {"plain_text"}
@@ -272,7 +272,7 @@ def test_a_message_fits_slacks_limits() -> None:
     assert (len(lengths), max(lengths) <= LONGEST_BLOCK) == (MOST_BLOCKS, True)
     assert len(payload["text"]) <= 40_000
     few = slack_payload(Message("v", (), tuple(alert(str(n)) for n in range(23))))
-    assert few["blocks"][-1]["text"]["text"] == "and 3 alerts more: from alerts"
+    assert few["blocks"][-1]["text"]["text"] == "and 3 alerts more: from ops.alerts"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from llm_usage_warehouse.page.wording import count, money, short_count
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from tests.browser import CHROMIUM, Browser, browser
-from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
+from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse, open_file
 
 HOSTILE = "</script><img src=x onerror=alert(1)>[red]'\"&amp;\u202e"
 NAMED = ("team", "source_name", "account_id", "app_name", "api_key_name", "model", "reason")
@@ -81,7 +81,7 @@ def changed(published: WarehouseSettings, tmp_path: Path) -> Change:
         copy = replace(published, published_path=tmp_path / "llm_usage.duckdb")
         shutil.copyfile(published.published_path, copy.published_path)
         copy.published_path.chmod(0o600)
-        with duckdb.connect(str(copy.published_path)) as connection:
+        with open_file(copy.published_path, read_only=False) as connection:
             for statement in statements:
                 connection.execute(statement)
         return copy
@@ -125,7 +125,7 @@ MISSING = {
     "update cost_drivers set baseline_date = null, volume_effect = null": "No comparison yet",
     "delete from daily_costs": "Nothing in the last seven complete days has a price",
     "update daily_tokens set cache_known_input_tokens = 0, calls = 0": "No source says how much",
-    "update calls set latency_ms = null": "No call of the last seven complete days says",
+    "update detail.calls set latency_ms = null": "No call of the last seven complete days says",
     "delete from unpriced_usage": "Every call has a price",
 }
 
@@ -220,14 +220,14 @@ def test_nothing_in_it_is_loaded_from_elsewhere(published: WarehouseSettings) ->
 
 def test_no_call_of_its_own_is_on_it(published: WarehouseSettings) -> None:
     page = write_page(published).read_text(encoding="utf-8")
-    with duckdb.connect(str(published.published_path), read_only=True) as connection:
+    with open_file(published.published_path) as connection:
         ids = connection.execute("select call_id from calls").fetchall()
     assert ids
     assert not [one for (one,) in ids if f'"{one}"' in page or f">{one}<" in page]
 
 
 def test_the_days_sum_to_what_the_marts_say(published: WarehouseSettings) -> None:
-    with duckdb.connect(str(published.published_path), read_only=True) as connection:
+    with open_file(published.published_path) as connection:
         rows = ask(connection, "days")
         cost = connection.execute("select sum(cost) from daily_costs").fetchone()
     for dimension in ("team", "model", "source", "key"):
@@ -240,7 +240,7 @@ def test_the_days_sum_to_what_the_marts_say(published: WarehouseSettings) -> Non
 
 def test_more_than_eight_names_become_others(changed: Change) -> None:
     warehouse = changed("update daily_costs_converted set model = 'm' || (hash(rowid) % 11)")
-    with duckdb.connect(str(warehouse.published_path), read_only=True) as connection:
+    with open_file(warehouse.published_path) as connection:
         rows = [row for row in ask(connection, "days") if row["dimension"] == "model"]
     names = {row["place"]: row["name"] for row in rows if row["place"]}
     assert sorted(names) == list(range(1, 10))
@@ -248,7 +248,7 @@ def test_more_than_eight_names_become_others(changed: Change) -> None:
 
 
 def test_the_steps_lead_from_one_day_to_the_other(published: WarehouseSettings) -> None:
-    with duckdb.connect(str(published.published_path), read_only=True) as connection:
+    with open_file(published.published_path) as connection:
         first, *steps, last = ask(connection, "drivers")
     assert (first["amount"], last["amount"]) == (Decimal("1.75"), Decimal("3.5"))
     assert [step["label"] for step in steps] == ["volume", "mix", "price", "cache"]
@@ -329,10 +329,10 @@ def test_the_switch_changes_what_is_stacked_and_measured(
 def test_names_are_only_text(changed: Change, chromium: Browser) -> None:
     with duckdb.connect(str(changed().published_path)) as connection:
         columns = connection.execute(
-            "select table_name, column_name from duckdb_columns() "
+            "select schema_name || '.' || table_name, column_name from duckdb_columns() "
             # What a view says comes from the tables.
             "semi join duckdb_tables() using (schema_name, table_name) "
-            "where schema_name = 'main' and list_contains(?, column_name)",
+            "where list_contains(?, column_name)",
             [NAMED],
         ).fetchall()
     quoted = HOSTILE.replace("'", "''")

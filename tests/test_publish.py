@@ -18,7 +18,8 @@ seen = set()
 end = time.monotonic() + 3
 while time.monotonic() < end:
     with duckdb.connect(sys.argv[1], read_only=True) as connection:
-        seen.add(connection.execute("select count(*), min(day), max(day) from daily").fetchone())
+        found = connection.execute("select count(*), min(day), max(day) from detail.daily")
+        seen.add(found.fetchone())
 print(sorted(seen))
 """
 
@@ -56,8 +57,10 @@ def read(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 def test_only_the_marts_are_published(warehouse: WarehouseSettings) -> None:
     assert publish(warehouse).rows == {"daily": 1000}
-    assert read(warehouse.published_path, "select name from (show tables)") == [("daily",)]
-    assert read(warehouse.published_path, "describe daily")[1][1] == "DECIMAL(38,12)"
+    assert read(
+        warehouse.published_path, "select schema || '.' || name from (show all tables)"
+    ) == [("detail.daily",), ("ops.publishing_stamp",)]
+    assert read(warehouse.published_path, "describe detail.daily")[1][1] == "DECIMAL(38,12)"
 
 
 def test_the_file_before_is_kept(warehouse: WarehouseSettings) -> None:
@@ -65,7 +68,7 @@ def test_the_file_before_is_kept(warehouse: WarehouseSettings) -> None:
     write(warehouse, 2)
     publish(warehouse)
     previous = warehouse.published_path.with_name("p.previous.duckdb")
-    day = "select distinct day from daily"
+    day = "select distinct day from detail.daily"
     assert (read(warehouse.published_path, day), read(previous, day)) == ([(2,)], [(1,)])
 
 
@@ -88,7 +91,7 @@ def test_a_stale_write_ahead_log_is_not_replayed(warehouse: WarehouseSettings) -
     publish(warehouse)
     Path(f"{warehouse.published_path}.wal").write_bytes(b"stale")
     publish(warehouse)
-    assert read(warehouse.published_path, "select count(*) from daily") == [(1000,)]
+    assert read(warehouse.published_path, "select count(*) from detail.daily") == [(1000,)]
 
 
 def test_an_empty_warehouse_publishes_nothing(tmp_path: Path) -> None:

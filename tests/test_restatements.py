@@ -14,9 +14,11 @@ from rich.console import Console
 from llm_usage_warehouse import report
 from llm_usage_warehouse.asking import ask
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.history import VERSIONED, Restatement
+from llm_usage_warehouse.history import Restatement
+from llm_usage_warehouse.layout import HISTORY, LOGS, SCHEMAS, VERSIONED, places
 from llm_usage_warehouse.publish import Published, publish, try_publishing
 from llm_usage_warehouse.settings import WarehouseSettings
+from tests.sql_helpers import open_file
 
 D1, D2 = date(2026, 10, 30), date(2026, 10, 31)
 
@@ -26,11 +28,13 @@ create table daily_tokens (usage_date date, source_name text, provider_name text
     app_name text, api_key_name text, model text, calls bigint, errors bigint,
     input_tokens bigint, output_tokens bigint, total_tokens bigint,
     cache_read_input_tokens bigint, cache_creation_input_tokens bigint,
-    reasoning_output_tokens bigint, counts_in_totals boolean);
+    reasoning_output_tokens bigint, calls_without_tokens bigint, cache_known_input_tokens bigint,
+    reasoning_known_output_tokens bigint, counts_in_totals boolean);
 create table daily_costs_converted (usage_date date, source_name text, provider_name text,
     account_id text, app_name text, api_key_name text, model text, team text, currency text,
-    cost decimal(38, 12), cost_basis text, unpriced_tokens bigint, reporting_currency text,
-    cost_in_reporting_currency decimal(38, 12));
+    cost decimal(38, 12), cost_basis text, priced_tokens bigint, unpriced_tokens bigint,
+    calls bigint, unconverted_calls bigint, reporting_currency text,
+    cost_in_reporting_currency decimal(38, 12), counts_in_totals boolean);
 create table daily_costs as from daily_costs_converted;
 create table daily_totals as from daily_costs_converted;
 create table team_costs as from daily_costs_converted;
@@ -104,7 +108,7 @@ class Book:
         return publish(self.settings)
 
     def ask(self, sql: str) -> list[Row]:
-        with duckdb.connect(str(self.settings.published_path), read_only=True) as connection:
+        with open_file(self.settings.published_path) as connection:
             connection.execute("set TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
 
@@ -390,7 +394,7 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
     book.publish()
     sql = (
         "select (select sum(cost) from daily_costs) as was, (select count(*) from restatements), "
-        "(select sum(cost) from llm_usage.daily_costs) as is_now"
+        "(select sum(cost) from llm_usage.detail.daily_costs) as is_now"
     )
     ask(book.settings, sql, exact=True, as_of=first)
     row = capsys.readouterr().out.strip().splitlines()[-3]
@@ -402,8 +406,8 @@ def test_now_and_then_in_one_query(book: Book, capsys: pytest.CaptureFixture[str
     [
         ("select 1", -1, "nothing was published yet at"),
         ("select 1", 1, "lies in the future"),
-        ("from calls", 0, r"calls keeps no history.*llm_usage\.calls is the table as it is now"),
-        ("from main.calls as c", 0, "calls keeps no history"),
+        ("from calls", 0, r"calls keeps no history.*llm_usage\.main\.calls is the one of now"),
+        ("from detail.calls as c", 0, "calls keeps no history"),
         ("from nowhere", 0, "nowhere does not exist"),
     ],
 )
@@ -437,6 +441,40 @@ def test_a_memory_that_cannot_be_read_is_not_overwritten(book: Book) -> None:
     assert book.settings.published_path.read_bytes() == b"broken"
 
 
+def lay_all_in_main(path: Path) -> None:
+    """Make of a published file one of a version that had every table in `main`, and no view."""
+    path.chmod(0o600)
+    with duckdb.connect(str(path)) as connection:
+        views = "select view_name from duckdb_views() where not internal"
+        for (name,) in connection.execute(views).fetchall():
+            connection.execute(f"drop view {name}")
+        for name, place in places(connection, "llm_usage").items():
+            connection.execute(f"create table main.{name} as from {place}")
+        connection.execute("create schema publishing")
+        connection.execute("create table publishing.stamp as from main.publishing_stamp")
+        connection.execute("drop table main.publishing_stamp")
+        for schema in SCHEMAS:
+            connection.execute(f"drop schema {schema} cascade")
+
+
+def test_a_file_whose_tables_were_all_in_main_is_taken_over_to_the_last_row(book: Book) -> None:
+    audited(book, "'fewer', 7, 5")
+    book.day(D1, cost=4)
+    book.publish()
+    before = {name: book.ask(f"from {name} order by all") for name in HISTORY}
+    assert all(before[name] for name in (*LOGS, "daily_tokens_history", "daily_costs_history"))
+    lay_all_in_main(book.settings.published_path)
+    assert book.ask("from main.restatements order by all") == before["restatements"]
+    assert (book.publish().whole, book.publish().whole) == (True, False)
+    after = {name: book.ask(f"from history.{name} order by all") for name in HISTORY}
+    published = after.pop("publications")
+    assert published[: len(published) - 2] == before.pop("publications")
+    assert after == before
+    assert book.ask("select count(*) from duckdb_tables() where schema_name = 'main'") == [(0,)]
+    book.day(D1, cost=3)
+    assert book.publish().restated == {"price": 1}
+
+
 def test_a_memory_is_not_lost_with_a_table(book: Book) -> None:
     book.run("drop table team_costs")
     with pytest.raises(RunError, match="team_costs is not in the warehouse"):
@@ -456,7 +494,7 @@ def test_a_clock_that_was_set_back(book: Book) -> None:
     path = book.settings.published_path
     path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
-        connection.execute("update publications set recorded_at = '2126-01-01T00:00:00Z'")
+        connection.execute("update history.publications set recorded_at = '2126-01-01T00:00:00Z'")
     book.publish()
     assert book.published_at()[1] - book.published_at()[0] == timedelta(microseconds=1)
 

@@ -210,6 +210,8 @@ def test_a_value_of_another_vendor(
         ("path", ".dlt", "is a folder"),
         ("path", "data/published.duckdb", "name it otherwise"),
         ("path", "data/raw_aiproxy.duckdb", "name it otherwise"),
+        ("path", "data/detail.duckdb", "name it otherwise"),
+        ("published_path", "data/ops.duckdb", "name it otherwise, such as llm_usage.duckdb"),
         ("published_path", "data/warehouse.duckdb", "are the same file"),
         ("published_path", "./x/../data/warehouse.duckdb", "are the same file"),
         ("published_path", ".", "is a folder"),

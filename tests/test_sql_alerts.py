@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import AlertSettings, WarehouseSettings
 from tests.sql_helpers import SQL, WITHOUT_TESTS, SqlWarehouse, run_dbt
 
@@ -88,7 +90,8 @@ def test_a_day_that_cost_more_than_twice_its_weekday(alerts: Alerts) -> None:
     assert alerts.says()[1] == (
         "proxy cost 4.01 USD on 2026-11-19, more than 2 times the 2.00 USD that this weekday "
         "usually costs",
-        "select model, cost, baseline_cost, cost_change, calls, baseline_calls from cost_drivers "
+        "select model, cost, baseline_cost, cost_change, calls, baseline_calls from "
+        "detail.cost_drivers "
         "where source_name = 'proxy' and currency = 'USD' and usage_date = '2026-11-19' "
         "order by cost_change desc",
     )
@@ -160,20 +163,24 @@ def test_totals_that_differ_and_sources_that_are_held(alerts: Alerts) -> None:
     assert held[0].startswith("proxy is published as it was before 2026-11-05T02:15:00Z: 5 of")
 
 
-def test_every_query_shows_the_rows_behind_its_alert(alerts: Alerts) -> None:
+def test_every_query_shows_the_rows_behind_its_alert_as_it_is(
+    alerts: Alerts, tmp_path: Path
+) -> None:
     alerts.spent("2026-11-19", 9, 2)
     alerts.month("it's", 101, 101, 100)
     alerts.month("b", 1, 101, 100)
     alerts.used("2026-11-19", 0, 1)
     assert [rule for rule, *_ in alerts.found()] == ["budget", "landing", "spend", "unpriced"]
-    with duckdb.connect(str(alerts.warehouse.path)) as connection:
+    published = WarehouseSettings(path=alerts.warehouse.path, published_path=tmp_path / "p.duckdb")
+    publish(published)
+    with duckdb.connect(str(published.published_path), read_only=True) as connection:
         counted = {
-            re.search(r"from (\w+)", query)[1]: len(connection.execute(query).fetchall())  # type: ignore[index]
+            re.search(r"from ([\w.]+)", query)[1]: len(connection.execute(query).fetchall())  # type: ignore[index]
             for _, query in alerts.says()
         }
     # Behind a budget are costs, behind what is unpriced usage, of which there is none here.
     assert counted == {
-        "cost_drivers": 1, "month_to_date": 1, "team_costs": 0, "unpriced_usage": 0
+        "detail.cost_drivers": 1, "budgets": 1, "costs": 0, "detail.unpriced_usage": 0
     }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from llm_usage_warehouse.simulator import Simulator
 from llm_usage_warehouse.transform import transform
 from llm_usage_warehouse.warehouse import connect, writing
 from tests.loads import NOW, Project, frozen
-from tests.sql_helpers import give_parse
+from tests.sql_helpers import give_parse, open_file
 
 DAYS = 12
 YESTERDAY = date(2026, 11, 19)
@@ -52,7 +52,7 @@ class Morning:
         return self.rows(docs.questions()[number - 1].sql)
 
     def rows(self, sql: str) -> list[Row]:
-        with duckdb.connect(str(self.warehouse.published_path), read_only=True) as connection:
+        with open_file(self.warehouse.published_path) as connection:
             connection.execute("set TimeZone = 'UTC'")
             found = connection.sql(sql)
             return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
@@ -158,7 +158,7 @@ def test_02_yesterday_costs_what_its_calls_cost(morning: Morning) -> None:
             f"and total_tokens is null and currency = '{currency}' "
             f"and bucket_date = '{YESTERDAY}'"
         )
-    calls = f"select count(*) from calls where call_date = '{YESTERDAY}'"
+    calls = f"select count(*) from detail.calls where call_date = '{YESTERDAY}'"
     assert sum(row["calls"] for row in found) == morning.one(calls)
     assert {row["team"] for row in found} >= {"platform", "research", "unassigned"}
 
@@ -168,7 +168,7 @@ def late(morning: Morning, tmp_path: Path) -> Morning:
     """The same morning, but that one source is two days late."""
     file = tmp_path / "late.duckdb"
     shutil.copyfile(morning.warehouse.published_path, file)
-    with duckdb.connect(str(file)) as connection:
+    with open_file(file, read_only=False) as connection:
         connection.execute(
             "update publications set last_complete_date = last_complete_date - 2 "
             "where source_name = 'aiproxy'; delete from daily_costs_converted "
@@ -197,7 +197,7 @@ def test_a_late_source_is_asked_of_the_last_day_that_it_knows(late: Morning, num
 
 def test_10_says_which_source_is_behind(late: Morning) -> None:
     file = late.warehouse.published_path
-    with duckdb.connect(str(file)) as connection:
+    with open_file(file, read_only=False) as connection:
         connection.execute("update publications set sources_behind = 'aiproxy to 2026-11-17'")
     assert {row["sources_behind"] for row in late.ask(10)} == {"aiproxy to 2026-11-17"}
 
@@ -210,7 +210,9 @@ def test_03_drivers_sum_to_the_change_since_the_same_weekday(morning: Morning) -
         < Decimal("0.00001")
         for row in found
     )
-    cost = "select sum(cost_reported) from calls where source_name = 'aiproxy' and call_date = "
+    cost = (
+        "select sum(cost_reported) from detail.calls where source_name = 'aiproxy' and call_date = "
+    )
     change = morning.one(f"{cost} '2026-11-19'") - morning.one(f"{cost} '2026-11-12'")
     assert sum(row["cost_change"] for row in found) == change
 
@@ -219,7 +221,7 @@ def test_04_unpriced_are_the_calls_and_buckets_without_any_cost(morning: Morning
     found = morning.ask(4)
     assert all(row["reason"] and row["first_seen_date"] <= row["last_seen_date"] for row in found)
     lke = sum(row["calls"] for row in found if row["source_name"] == "tencent_lke")
-    assert lke == morning.one("select count(*) from calls where source_name = 'tencent_lke'")
+    assert lke == morning.one("select count(*) from detail.calls where source_name = 'tencent_lke'")
     tokens = sum(row["total_tokens"] or 0 for row in found)
     assert tokens == morning.one(
         "select sum(total_tokens) from (select total_tokens from call_costs where cost is null "
@@ -246,7 +248,7 @@ def test_06_variance_is_derived_less_reported_with_its_reason(morning: Morning) 
     )
     assert {row["cost_variance"] for row in found if row["reason"] == "none"} == {0}
     assert sum(row["cost_reported"] for row in found) == morning.one(
-        f"select sum(cost_reported) from calls where call_date {WEEK}"
+        f"select sum(cost_reported) from detail.calls where call_date {WEEK}"
     )
 
 
@@ -256,7 +258,7 @@ def test_07_caching_saves_what_cached_tokens_cost_less(morning: Morning) -> None
         "select round(sum(cache_read_input_tokens) "
         "/ sum(input_tokens) filter (cache_read_input_tokens is not null), 3) as hit_ratio, "
         "sum(cost_derived) as cost, sum(cache_read_input_tokens) as cached, "
-        "sum(cache_creation_input_tokens) as written from calls "
+        "sum(cache_creation_input_tokens) as written from detail.calls "
         "join call_costs on calls.call_id = call_costs.call_id "
         f"where calls.model = 'claude-sonnet-4-5' and calls.call_date = '{YESTERDAY}'"
     )
@@ -271,13 +273,13 @@ def test_07_caching_saves_what_cached_tokens_cost_less(morning: Morning) -> None
 def test_08_failures_and_retries_are_those_of_the_calls(morning: Morning) -> None:
     found = morning.ask(8)
     (row,) = morning.rows(
-        "select count(error_type) as failed, sum(request_count - 1) as retries from calls "
+        "select count(error_type) as failed, sum(request_count - 1) as retries from detail.calls "
         f"where call_date {WEEK}"
     )
     assert sum(one["failed"] for one in found) == row["failed"] > 0
     assert sum(one["retries"] or 0 for one in found) == row["retries"] > 0
     retried = morning.one(
-        "select sum(cost_reported) from calls "
+        "select sum(cost_reported) from detail.calls "
         f"where request_count > 1 and call_date {WEEK} and source_name = 'aiproxy'"
     )
     assert sum(one["cost_of_retried"] or 0 for one in found) == retried
@@ -291,7 +293,7 @@ def test_09_unit_costs_are_quotients_of_the_calls(morning: Morning) -> None:
     )
     (calls,) = morning.rows(
         "select count(*) as calls, sum(cost_reported) as cost, sum(total_tokens) as tokens "
-        f"from calls where account_id = '{account}' and api_key_name = '{key}' "
+        f"from detail.calls where account_id = '{account}' and api_key_name = '{key}' "
         f"and cost_reported is not null and call_date {WEEK}"
     )
     assert (row["calls"], row["cost"]) == (calls["calls"], calls["cost"])
@@ -309,7 +311,7 @@ def test_09_money_of_no_call_makes_no_call_dearer(morning: Morning) -> None:
     }
     calls = morning.rows(
         "select account_id, coalesce(app_name, api_key_name) as app_or_key, "
-        "sum(cost) as cost, count(*) as calls from calls join call_costs using (call_id) "
+        "sum(cost) as cost, count(*) as calls from detail.calls join call_costs using (call_id) "
         "where calls.source_name = 'alibaba_model_router' and cost is not null "
         f"and calls.call_date {WEEK} group by all"
     )
@@ -343,7 +345,7 @@ def test_11_new_and_idle_come_first_with_their_calls(morning: Morning) -> None:
         row["state"] == "active" for row in found
     )
     assert sum(row["calls"] for row in found) == morning.one(
-        f"select count(*) from calls where call_date {WEEK}"
+        f"select count(*) from detail.calls where call_date {WEEK}"
     )
 
 
@@ -355,7 +357,7 @@ def test_11_latency_and_reasoning_are_those_of_the_week(morning: Morning) -> Non
         == ("team-platform", "prod", "gpt-5-mini")
     )
     latencies = morning.rows(
-        "select latency_ms from calls where account_id = 'team-platform' "
+        "select latency_ms from detail.calls where account_id = 'team-platform' "
         f"and api_key_name = 'prod' and model = 'gpt-5-mini' and call_date {WEEK} order by 1"
     )
     slower = sum(one["latency_ms"] >= row["p95_latency_ms"] for one in latencies)
@@ -379,9 +381,12 @@ def test_12_a_closed_day_that_changed_is_told(morning: Morning) -> None:
 def test_the_readme_lists_every_question_and_every_published_table(morning: Morning) -> None:
     page = docs.README.read_text(encoding="utf-8")
     manifest = json.loads((morning.warehouse.data_folder / "dbt/target/manifest.json").read_text())
-    there = {row["name"] for row in morning.rows("show tables")}
-    assert set(docs.published_tables(manifest)) == there, "a table lacks a line in some yml"
-    made = docs.put_block(page, "tables", docs.render_tables(manifest))
+    there = {(row["schema"], row["name"]) for row in morning.rows("show all tables")}
+    told = docs.published_tables(manifest)
+    named = {(schema, name) for schema, tables in told.items() for name in tables}
+    assert named == there, "a table lacks a line in some yml"
+    assert docs.PUBLISHED.read_text(encoding="utf-8") == docs.render_published(manifest)
+    made = docs.put_block(page, "tables", docs.render_tables(told["main"]))
     made = docs.put_block(made, "questions", docs.render_questions(docs.questions()))
     assert made == page, "run `make demo docs`"
 

@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from llm_usage_warehouse.differences import forget, tables
-from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.differences import forget, published_tables
+from llm_usage_warehouse.layout import VERSIONED, place_of
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
-from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse
+from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse, open_file
 
 NIGHTS = {
     "first": True,
@@ -67,7 +67,7 @@ class Nights:
         assert (found.rows, found.restated) == (whole.rows, whole.restated)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.file), read_only=True) as connection:
+        with open_file(self.file) as connection:
             return connection.execute(sql).fetchall()
 
 
@@ -76,7 +76,7 @@ def differing(one: Path, other: Path) -> list[str]:
     with duckdb.connect() as connection:
         for name, path in (("one", one), ("other", other)):
             connection.execute(f"attach '{path}' as {name} (read_only)")
-        found, expected = (tables(connection, name) for name in ("one", "other"))
+        found, expected = (published_tables(connection, name) for name in ("one", "other"))
         assert found == expected
         return [
             name
@@ -86,14 +86,18 @@ def differing(one: Path, other: Path) -> list[str]:
 
 
 def shown(connection: duckdb.DuckDBPyConnection, file: str, name: str) -> list[tuple[object, ...]]:
-    now = f"(select max(recorded_at) from {file}.main.publications)"
-    instants = [column for column, _ in tables(connection, file)[name] if "recorded_" in column]
+    now = f"(select max(recorded_at) from {file}.history.publications)"
+    instants = [
+        column for column, _ in published_tables(connection, file)[name] if "recorded_" in column
+    ]
     replaced = [
         f"case when {column} = {now} then 'infinity' else {column} end as {column}"
         for column in instants
     ]
     replace = f"replace ({', '.join(replaced)})" if replaced else ""
-    return connection.execute(f"select * {replace} from {file}.main.{name} order by all").fetchall()
+    return connection.execute(
+        f"select * {replace} from {file}.{place_of(name)} order by all"
+    ).fetchall()
 
 
 @pytest.fixture(scope="module")

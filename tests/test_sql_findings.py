@@ -83,7 +83,7 @@ def test_night_counts_what_it_rejected(warehouse: WarehouseSettings) -> None:
     publish(warehouse)
     console = Console(record=True, width=200)
     report.rejected(console, warehouse)
-    said = "rejected: 1 value of 1 row; select * from rejected_values\n"
+    said = "rejected: 1 value of 1 row; select * from ops.rejected_values\n"
     assert console.export_text() == said
 
 

@@ -9,16 +9,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from rich.console import Console
 
 from llm_usage_warehouse import report
 from llm_usage_warehouse.asking import ask
-from llm_usage_warehouse.history import VERSIONED
+from llm_usage_warehouse.layout import VERSIONED
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
-from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
+from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse, open_file
 
 OCT_29, OCT_30, OCT_31, NOV_1 = (
     date(2026, *day) for day in ((10, 29), (10, 30), (10, 31), (11, 1))
@@ -67,7 +66,7 @@ class Nights:
         return printed.getvalue()
 
     def ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.settings.published_path), read_only=True) as connection:
+        with open_file(self.settings.published_path) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
     def restated(self, name: str) -> list[tuple[Any, ...]]:
@@ -138,7 +137,7 @@ def test_a_price_restates_exactly_the_days_it_touches(nights: Nights) -> None:
 
 
 def test_the_log_says_so(nights: Nights) -> None:
-    assert "restated: 1 closed day (price), see `restatements`" in nights.told["price"]
+    assert "restated: 1 closed day (price), see `history.restatements`" in nights.told["price"]
 
 
 def test_a_late_row_restates_its_day(nights: Nights) -> None:

@@ -1,7 +1,7 @@
 """Writes the documentation that follows from the project itself, so that it cannot drift.
 
-`make docs`: the published tables and the twelve questions of the README, and the answers that the
-demo gives to them, in sql/analyses/README.md.
+`make docs`: the six views and the twelve questions of the README, the answers that the demo gives
+to them, in sql/analyses/README.md, and all other published tables, in sql/published.md.
 """
 
 import html
@@ -17,13 +17,16 @@ from typing import Any
 
 import duckdb
 
+from llm_usage_warehouse.comments import descriptions
 from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.layout import NAMES, OPENED, SCHEMAS
 from llm_usage_warehouse.setting_files import project_root
 from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
 ANALYSES = PROJECT / "sql" / "analyses"
+PUBLISHED = PROJECT / "sql" / "published.md"
 
 SHOWN_ROWS = 8
 
@@ -36,6 +39,14 @@ any source has complete; seven days are those up to it. To ask one of your own w
 ```
 llm-usage query sql/analyses/02_what_did_yesterday_cost.sql
 ```
+"""
+
+PUBLISHED_INTRODUCTION = """# What lies beside the six
+
+Written by `make docs`. Schema `main` of the published file has the six views that the README lists;
+what they are made of, what was published when, and how the loads went is in three more schemas.
+`llm-usage query` finds a table of any of them by its bare name, and where two have one, that of
+`main`: write `detail.calls` for the table beneath the view `calls`. Other tools need the schema.
 """
 
 
@@ -68,30 +79,43 @@ def questions() -> list[Question]:
     return [Question(path.name, path.read_text(encoding="utf-8")) for path in files]
 
 
-def published_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return the grain of each published table, by its name.
+def published_tables(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the grain of each published table and view, by its schema and its name.
 
     Args:
         manifest: dbt's, of any run.
 
     Returns:
-        the first sentence of each description without its "One row per"; models in the order of
-        their folders, then what publishing adds.
+        the first sentence of each description without its "One row per": the six of schema `main`
+        in their own order, all others by name.
     """
-    nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
-    published = [
-        node
-        for node in nodes
-        if node["schema"] == "main" and node["resource_type"] in ("model", "source")
-    ]
-    published.sort(key=lambda node: (node["resource_type"], node["fqn"]))
-    return {node["name"]: _grain(node["description"]) for node in published}
+    grains = {
+        (schema, table): _grain(text)
+        for (schema, table, column), text in descriptions(manifest).items()
+        if column is None and schema in NAMES
+    }
+    found = {"main": {name: grains["main", name] for name in OPENED}}
+    for wanted in SCHEMAS:
+        found[wanted] = {
+            name: grain for (schema, name), grain in sorted(grains.items()) if schema == wanted
+        }
+    return found
 
 
-def render_tables(manifest: Mapping[str, Any]) -> str:
-    """Return the README's table of published tables."""
-    rows = [f"| `{name}` | {grain} |" for name, grain in published_tables(manifest).items()]
+def render_tables(tables: Mapping[str, str]) -> str:
+    """Return a table of published tables, given their grains."""
+    rows = [f"| `{name}` | {grain} |" for name, grain in tables.items()]
     return "\n".join(["| table | one row per |", "|---|---|", *rows])
+
+
+def render_published(manifest: Mapping[str, Any]) -> str:
+    """Return the page of everything that lies beside the six."""
+    published = published_tables(manifest)
+    sections = [
+        f"## `{schema}`: {purpose}\n\n{render_tables(published[schema])}\n"
+        for schema, purpose in SCHEMAS.items()
+    ]
+    return "\n".join([PUBLISHED_INTRODUCTION, *sections])
 
 
 def render_questions(asked: Sequence[Question]) -> str:
@@ -139,11 +163,13 @@ def write(warehouse: WarehouseSettings) -> None:
     manifest = json.loads((warehouse.data_folder / "dbt/target/manifest.json").read_text())
     asked = questions()
     page = README.read_text(encoding="utf-8")
-    page = put_block(page, "tables", render_tables(manifest))
+    page = put_block(page, "tables", render_tables(published_tables(manifest)["main"]))
     page = put_block(page, "questions", render_questions(asked))
+    # As another tool opens it: by no bare name but those of the six.
     with duckdb.connect(str(warehouse.published_path), read_only=True) as connection:
         connection.execute(f"set TimeZone = '{warehouse.reporting_timezone}'")
         answers = render_answers(asked, connection)
+    PUBLISHED.write_text(render_published(manifest), encoding="utf-8")
     README.write_text(page, encoding="utf-8")
     (ANALYSES / "README.md").write_text(answers, encoding="utf-8")
 

@@ -4,9 +4,9 @@ select
     round(epoch(now() - min(last_window_end)) / 3600, 1) as hours_behind,
     sum(gaps)::bigint as gaps, sum(disagreeing_windows)::bigint as disagreeing_windows,
     (
-        select max(publications.last_complete_date) from publications
+        select max(publications.last_complete_date) from history.publications
         where publications.source_name = load_status.source_name
     ) as last_complete_date
-from load_status
+from ops.load_status
 group by source_name
 order by last_complete_date asc, hours_behind desc

@@ -1,7 +1,7 @@
 -- What did yesterday cost, by team, app or key, and model; and which source is late?
 with known as (
     select *, max(last_complete_date) over (partition by recorded_at) as usage_date
-    from publications qualify recorded_at = max(recorded_at) over ()
+    from history.publications qualify recorded_at = max(recorded_at) over ()
 )
 
 select
@@ -9,6 +9,6 @@ select
     model, currency, sum(cost) as cost, sum(cost_in_reporting_currency) as cost_converted,
     sum(calls)::bigint as calls, sum(unpriced_tokens)::bigint as unpriced_tokens,
     last_complete_date as known_through
-from known left join daily_costs_converted as costs
+from known left join costs
     on known.source_name = costs.source_name and known.usage_date = costs.usage_date
 where known.counts_in_totals group by all order by cost desc nulls last

@@ -4,6 +4,6 @@ select
     max(abs(difference)) filter (verdict <> 'not_comparable') as largest_difference,
     string_agg(distinct reason, '; ' order by reason) as reasons
 from reconciliation
-where (select max(last_complete_date) from publications) - usage_date between 0 and 6
+where (select max(complete_through) from freshness) - usage_date between 0 and 6
 group by source_name, pair, verdict
 order by verdict <> 'differs', source_name, pair, verdict

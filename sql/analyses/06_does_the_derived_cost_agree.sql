@@ -3,7 +3,7 @@ select
     source_name, currency, reason, sum(calls)::bigint as calls,
     sum(cost_reported) as cost_reported, sum(cost_derived) as cost_derived,
     sum(cost_variance) as cost_variance
-from cost_variance
-where (select max(last_complete_date) from publications) - usage_date between 0 and 6
+from detail.cost_variance
+where (select max(complete_through) from freshness) - usage_date between 0 and 6
 group by source_name, currency, reason
 order by abs(sum(cost_variance)) desc nulls last, calls desc

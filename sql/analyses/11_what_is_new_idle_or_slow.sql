@@ -1,6 +1,6 @@
 -- Which models and keys are new, idle or moved most; how slow, with how much reasoning?
 with seen as (
-    select *, (select max(last_complete_date) from publications) - call_date as days_ago
+    select *, (select max(complete_through) from freshness) - call_date as days_ago
     from calls where days_ago between 0 and 13
 )
 select

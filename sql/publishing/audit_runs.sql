@@ -10,7 +10,7 @@ sources as (
 ),
 
 audits as (
-    select * from published.main.audits
+    select * from published.history.audits
 ),
 
 requests as (

@@ -12,7 +12,7 @@ sources as (
 ),
 
 compared as (
-    select * from published.main.reconciliation
+    select * from published.detail.reconciliation
 ),
 
 compared_before as (
@@ -31,7 +31,7 @@ tokens as (
         null as calls_before,
         null as input_tokens_before,
         null as output_tokens_before
-    from published.main.daily_tokens
+    from published.detail.daily_tokens
     union all
     select
         source_name,

@@ -17,7 +17,7 @@ costs as (
         versions.*,
         versions.recorded_from < changed_days.recorded_at as was_published,
         versions.recorded_to is null as is_published
-    from published.main.daily_costs_converted_history as versions
+    from published.history.daily_costs_converted_history as versions
     inner join changed_days
         on
             versions.usage_date = changed_days.usage_date

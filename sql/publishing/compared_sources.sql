@@ -3,7 +3,7 @@
 -- Inputs: the publications, the one under way included.
 -- Rule: a day is closed once any publication had it complete.
 with publications as (
-    select * from published.main.publications
+    select * from published.history.publications
 ),
 
 load_ledger as (

@@ -7,11 +7,11 @@ with sources as (
 ),
 
 tokens_history as (
-    select * from published.main.daily_tokens_history
+    select * from published.history.daily_tokens_history
 ),
 
 costs_history as (
-    select * from published.main.daily_costs_converted_history
+    select * from published.history.daily_costs_converted_history
 ),
 
 changes as (

@@ -14,7 +14,7 @@ complete_days as (
 ),
 
 daily_costs_converted as (
-    select * from published.main.daily_costs_converted
+    select * from published.detail.daily_costs_converted
 ),
 
 zone as (

@@ -168,7 +168,7 @@ other_roles as (
         cast(cast(sources.counted_in_totals as integer) as decimal(38, 12)) as old_value,
         cast(cast(sources.counts_in_totals as integer) as decimal(38, 12)) as new_value
     from sources
-    inner join published.main.daily_tokens_history as versions
+    inner join published.history.daily_tokens_history as versions
         on
             sources.source_name = versions.source_name
             and sources.first_closed_date <= versions.usage_date

@@ -1,7 +1,7 @@
 -- Which apps or keys cost most in the last seven complete days, by model, and per call?
 -- They are ordered by what they cost at the rate of each day.
 with known as (
-    select max(last_complete_date) as usage_date from publications
+    select max(last_complete_date) as usage_date from history.publications
     where counts_in_totals
     group by recorded_at
     order by recorded_at desc limit 1
@@ -28,12 +28,12 @@ final as (
         ) as per_million_tokens,
         sum(cast(daily_costs.cost as double) * daily_exchange_rates.exchange_rate)
             as weight
-    from daily_costs
+    from detail.daily_costs
     inner join known
         on
             daily_costs.usage_date > known.usage_date - 7
             and daily_costs.usage_date <= known.usage_date
-    left join daily_exchange_rates
+    left join detail.daily_exchange_rates
         on
             daily_costs.usage_date = daily_exchange_rates.usage_date
             and daily_costs.currency = daily_exchange_rates.currency

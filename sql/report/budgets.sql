@@ -1,6 +1,6 @@
 -- Where does each team stand against its budget, and where will it land?
 with current_month as (
-    select * from month_to_date
+    select * from detail.month_to_date
     where currency is not null
     qualify month = max(month) over ()
 ),

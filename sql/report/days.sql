@@ -2,14 +2,14 @@
 -- Of each the eight largest by any measure, and all others as one; rows without a day are
 -- sums of all days, and those without a place sums of all names.
 with known as (
-    select max(last_complete_date) as usage_date from publications
+    select max(last_complete_date) as usage_date from history.publications
     where counts_in_totals
     group by recorded_at
     order by recorded_at desc limit 1
 ),
 
 costs as (
-    select daily_costs_converted.* from daily_costs_converted
+    select daily_costs_converted.* from detail.daily_costs_converted
     inner join known
         on
             daily_costs_converted.usage_date > known.usage_date - 30

@@ -1,7 +1,7 @@
 -- What moved the cost of the last complete day since the day that it is held against?
 -- Both days are converted at the rate of the later one, so that no rate moves anything.
 with known as (
-    select max(last_complete_date) as usage_date from publications
+    select max(last_complete_date) as usage_date from history.publications
     where counts_in_totals
     group by recorded_at
     order by recorded_at desc limit 1
@@ -11,9 +11,9 @@ drivers as (
     select
         cost_drivers.*,
         cast(daily_exchange_rates.exchange_rate as decimal(18, 9)) as rate
-    from cost_drivers
+    from detail.cost_drivers
     inner join known on cost_drivers.usage_date = known.usage_date
-    left join daily_exchange_rates
+    left join detail.daily_exchange_rates
         on
             cost_drivers.usage_date = daily_exchange_rates.usage_date
             and cost_drivers.currency = daily_exchange_rates.currency

@@ -1,6 +1,6 @@
 -- What share of each day's calls failed? The row without a day is of all days.
 with known as (
-    select max(last_complete_date) as usage_date from publications
+    select max(last_complete_date) as usage_date from history.publications
     where counts_in_totals
     group by recorded_at
     order by recorded_at desc limit 1
@@ -12,7 +12,7 @@ select
     cast(sum(tokens.errors) as bigint) as errors,
     cast(sum(tokens.calls) as bigint) as calls,
     sum(tokens.errors) / nullif(sum(tokens.calls), 0) as error_ratio
-from daily_tokens as tokens
+from detail.daily_tokens as tokens
 inner join known
     on
         tokens.usage_date > known.usage_date - 30

@@ -3,7 +3,7 @@ with sources as (
     select
         source_name,
         max(last_complete_date) over () as usage_date
-    from publications
+    from history.publications
     where counts_in_totals
     qualify recorded_at = max(recorded_at) over ()
 )
@@ -13,7 +13,7 @@ select
     count(*) as calls,
     quantile_disc(calls.latency_ms, 0.5) / 1000 as median_seconds,
     quantile_disc(calls.latency_ms, 0.95) / 1000 as p95_seconds
-from calls
+from detail.calls
 inner join sources on calls.source_name = sources.source_name
 where
     calls.latency_ms > 0

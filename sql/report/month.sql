@@ -1,13 +1,13 @@
 -- What did the month cost so far, and where will it land, in each currency and in all?
 -- What is spent is converted at the rate of its day, what is expected at the newest rate.
 with current_month as (
-    select * from month_to_date
+    select * from detail.month_to_date
     where currency is not null
     qualify month = max(month) over ()
 ),
 
 newest as (
-    select * from publications qualify recorded_at = max(recorded_at) over ()
+    select * from history.publications qualify recorded_at = max(recorded_at) over ()
 ),
 
 days as (
@@ -15,7 +15,7 @@ days as (
         costs.currency,
         sum(costs.cost_in_reporting_currency) as converted,
         sum(costs.unconverted_calls) as unconverted_calls
-    from daily_costs_converted as costs
+    from detail.daily_costs_converted as costs
     inner join newest on costs.source_name = newest.source_name
     where
         costs.counts_in_totals
@@ -29,7 +29,7 @@ rates as (
     select
         currency,
         cast(arg_max(exchange_rate, usage_date) as decimal(18, 9)) as rate
-    from daily_exchange_rates
+    from detail.daily_exchange_rates
     where usage_date > (select max(current_month.through_date) from current_month) - 30
     group by currency
 ),

@@ -1,6 +1,6 @@
 -- Which models moved the cost of the last complete day most, in their own currency?
 with known as (
-    select max(last_complete_date) as usage_date from publications
+    select max(last_complete_date) as usage_date from history.publications
     where counts_in_totals
     group by recorded_at
     order by recorded_at desc limit 1
@@ -16,9 +16,9 @@ select
     drivers.mix_effect,
     drivers.price_effect,
     drivers.cache_effect
-from cost_drivers as drivers
+from detail.cost_drivers as drivers
 inner join known on drivers.usage_date = known.usage_date
-left join daily_exchange_rates as rates
+left join detail.daily_exchange_rates as rates
     on drivers.usage_date = rates.usage_date and drivers.currency = rates.currency
 where drivers.counts_in_totals and drivers.baseline_date is not null
 order by

@@ -10,10 +10,10 @@ select
     new_value,
     difference,
     cause
-from restatements
+from history.restatements
 where
     recorded_at
-    > (select max(publications.recorded_at) from publications) - interval 30 day
+    > (select max(publications.recorded_at) from history.publications) - interval 30 day
     and difference <> 0
 order by
     recorded_at desc,

@@ -4,7 +4,7 @@ with newest as (
         *,
         last_complete_date < max(last_complete_date) over (partition by recorded_at)
             as is_behind
-    from publications
+    from history.publications
     qualify recorded_at = max(recorded_at) over ()
 ),
 
@@ -13,7 +13,7 @@ loaded as (
         source_name,
         min(last_window_end) as loaded_to,
         cast(sum(gaps) as bigint) as gaps
-    from load_status
+    from ops.load_status
     group by source_name
 ),
 
@@ -22,7 +22,7 @@ held as (
         source_name,
         min(held_since) as held_since,
         any_value(finding) as finding
-    from held_sources
+    from ops.held_sources
     group by source_name
 )
 

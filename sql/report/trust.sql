@@ -1,6 +1,6 @@
 -- How far can the figures be trusted? One row; a night's verdict is made from it, too.
 with newest as (
-    select * from publications
+    select * from history.publications
     qualify recorded_at = max(recorded_at) over ()
 ),
 
@@ -23,7 +23,7 @@ compared as (
 ),
 
 last_audit as (
-    select * from audit_runs
+    select * from history.audit_runs
     qualify recorded_at = max(recorded_at) over ()
 ),
 
@@ -36,22 +36,23 @@ audited as (
 ),
 
 rejected as (
-    select count(*) as rejected_values from rejected_values
+    select count(*) as rejected_values from ops.rejected_values
 ),
 
 unpriced as (
-    select cast(coalesce(sum(calls), 0) as bigint) as unpriced_calls from unpriced_usage
+    select cast(coalesce(sum(calls), 0) as bigint) as unpriced_calls
+    from detail.unpriced_usage
 ),
 
 unconverted as (
     select cast(coalesce(sum(costs.unconverted_calls), 0) as bigint) as unconverted_calls
-    from daily_costs_converted as costs
+    from detail.daily_costs_converted as costs
     inner join known on costs.usage_date > known.yesterday - 30
     where costs.counts_in_totals
 ),
 
 held as (
-    select count(distinct source_name) as held_sources from held_sources
+    select count(distinct source_name) as held_sources from ops.held_sources
 )
 
 select

@@ -8,5 +8,5 @@ select
     total_tokens,
     first_seen_date,
     last_seen_date
-from unpriced_usage
+from detail.unpriced_usage
 order by total_tokens desc nulls last, calls desc, source_name asc, model asc

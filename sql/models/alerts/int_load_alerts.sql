@@ -60,7 +60,7 @@ final as (
         source_name || ' is published as it was before ' || {{ utc_text('held_since') }}
         || ': ' || cast(failing_rows as varchar) || ' of its new rows break a rule'
             as message,
-        'from held_sources where source_name = ' || {{ literal_text('source_name') }}
+        'from ops.held_sources where source_name = ' || {{ literal_text('source_name') }}
             as query
     from held
 )

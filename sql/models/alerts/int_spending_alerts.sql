@@ -137,7 +137,8 @@ final as (
         || {{ money_text('baseline_cost') }} || ' ' || currency
         || ' that this weekday usually costs' as message,
         'select model, cost, baseline_cost, cost_change, calls, baseline_calls '
-        || 'from cost_drivers where source_name = ' || {{ literal_text('source_name') }}
+        || 'from detail.cost_drivers where source_name = '
+        || {{ literal_text('source_name') }}
         || ' and currency = ' || {{ literal_text('currency') }} || ' and usage_date = '
         || {{ literal_text('usage_date') }} || ' order by cost_change desc' as query
     from held_against_weekdays
@@ -159,10 +160,10 @@ final as (
         || ' through ' || cast(budgeted.through_date as varchar) || ', more than '
         || cast(passed_steps.step as varchar) || ' % of its budget of '
         || {{ money_text('budgeted.budget') }} || ' ' || budgeted.currency as message,
-        'select source_name, model, sum(cost) as cost from team_costs where team = '
+        'select source_name, model, sum(cost) as cost from costs where team = '
         || {{ literal_text('budgeted.team') }} || ' and currency = '
         || {{ literal_text('budgeted.currency') }}
-        || ' and counts_in_totals and date_trunc(''month'', usage_date) = '
+        || ' and date_trunc(''month'', usage_date) = '
         || {{ literal_text('budgeted.month') }} || ' group by all order by cost desc'
             as query
     from budgeted
@@ -187,7 +188,7 @@ final as (
         || {{ money_text('lowest_landing') }} || ' to '
         || {{ money_text('highest_landing') }} || '), more than its budget of '
         || {{ money_text('budget') }} || ' ' || currency as message,
-        'from month_to_date where team = ' || {{ literal_text('team') }}
+        'from budgets where team = ' || {{ literal_text('team') }}
         || ' and currency = ' || {{ literal_text('currency') }} || ' and month = '
         || {{ literal_text('month') }} as query
     from budgeted
@@ -208,7 +209,8 @@ final as (
         || cast(tokens as varchar) || ' tokens of ' || cast(first_day as varchar)
         || ' to ' || cast(last_day as varchar)
         || ', more than {{ var("alert_unpriced_percent") }} %' as message,
-        'from unpriced_usage where source_name = ' || {{ literal_text('source_name') }}
+        'from detail.unpriced_usage where source_name = '
+        || {{ literal_text('source_name') }}
         || ' and last_seen_date between ' || {{ literal_text('first_day') }}
         || ' and current_date order by total_tokens desc' as query
     from unpriced_shares
