@@ -45,6 +45,7 @@ from llm_usage_warehouse.setting_files import project_root
 from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
 from llm_usage_warehouse.status import Form, as_json, read_status, still_differing, tell_status
 from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.targets import check_targets, write_targets
 from llm_usage_warehouse.telling import insist, say
 from llm_usage_warehouse.values import parse_instant
 from llm_usage_warehouse.verdict import judge
@@ -253,10 +254,15 @@ def publish() -> None:
     """Test all of the warehouse and, where every test passes, swap in a new published file."""
     with _told():
         warehouse = load_warehouse()
+        check_targets(warehouse)
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors, everything=True))
             report.published(console, swap_in(warehouse, everything=True))
             report.warnings(console, write_after_publishing(warehouse))
+            unwritten = write_targets(warehouse, whole=True)
+            report.warnings(console, list(unwritten.values()))
+        if unwritten:
+            raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

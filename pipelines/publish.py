@@ -31,6 +31,7 @@ from llm_usage_warehouse.errors import REPAIR, RunError, in_a_line, next_step
 from llm_usage_warehouse.history import attach, remember
 from llm_usage_warehouse.places import READABLE_FROM, previous, why_unusable
 from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.targets.changes import note
 from llm_usage_warehouse.warehouse import connect
 
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
@@ -97,6 +98,7 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
                 _compare_months(connection, changed)
             restated = remember(connection, changed, known, begin=not found)
             publication_id = stamp(connection)
+            note(connection, publication_id, found)
             write_comments(connection, warehouse)
             connection.execute("checkpoint published")
             connection.execute("detach published")

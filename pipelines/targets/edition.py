@@ -1,0 +1,175 @@
+"""The published file as targets read it: its tables and views, and what changed in each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+
+from llm_usage_warehouse.targets.changes import (
+    OWN_SCHEMA,
+    Days,
+    Place,
+    changes_since,
+    day_column,
+)
+
+RELATIONS = f"""
+    with relations as (
+        select schema_name, table_name as name, null as sql, comment
+        from duckdb_tables()
+        where database_name = current_database() and schema_name <> '{OWN_SCHEMA}'
+        union all
+        select schema_name, view_name, sql, comment
+        from duckdb_views()
+        where database_name = current_database() and not internal
+    )
+    select
+        relations.schema_name,
+        relations.name,
+        relations.sql,
+        relations.comment,
+        list((column_name, data_type, columns.comment) order by column_index)
+    from relations
+    inner join duckdb_columns() as columns
+        on relations.schema_name = columns.schema_name
+            and relations.name = columns.table_name
+            and columns.database_name = current_database()
+    group by all
+    order by all
+"""  # noqa: S608 - our own name
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or a view of the published file.
+
+    Attributes:
+        schema: where it is.
+        name: its own.
+        columns: each column and its type.
+        comments: of each column that has one.
+        comment: its own; None where it has none.
+        body: the query of a view; None for a table.
+        reads: the tables that a view stands on, those under other views, too.
+    """
+
+    schema: str
+    name: str
+    columns: Mapping[str, str]
+    comments: Mapping[str, str]
+    comment: str | None
+    body: str | None
+    reads: frozenset[Place] = field(default=frozenset())
+
+    @property
+    def place(self) -> Place:
+        """Its schema and its name."""
+        return self.schema, self.name
+
+    @property
+    def sql(self) -> str:
+        """Its name in a query."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    @property
+    def day(self) -> str | None:
+        """The column of its days; None where it is one piece."""
+        return day_column(self.columns)
+
+    @property
+    def has_rows_of_its_own(self) -> bool:
+        """Whether targets hold its rows: tables, and the views of `main`, which people open."""
+        return self.body is None or self.schema == "main"
+
+
+class Edition:
+    """One publication, read from the published file, which stays as it is while it is open.
+
+    Attributes:
+        connection: the file.
+        publication_id: which publication it is.
+        relations: its tables and views, each after those that it stands on.
+
+    Args:
+        connection: the published file.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        ((self.publication_id,),) = connection.execute(
+            f"select publication_id::varchar from {OWN_SCHEMA}.stamp"  # noqa: S608 - our own name
+        ).fetchall()
+        self.relations = _relations(connection)
+
+    def changes(self, since: str | None) -> dict[Place, Days]:
+        """Return what differs from another publication: relations with rows, and their days.
+
+        A day of a view rests on the same day of the tables that it reads, and on all of those that
+        are one piece.
+
+        Args:
+            since: the id of that publication; None where there is none.
+        """
+        tables = changes_since(self.connection, since) if since else None
+        found: dict[Place, Days] = {}
+        by_place = {one.place: one for one in self.relations}
+        for one in self.relations:
+            if not one.has_rows_of_its_own:
+                continue
+            if tables is None:
+                found[one.place] = None
+                continue
+            touched = [place for place in (one.reads or {one.place}) if place in tables]
+            days = [tables[place] for place in touched]
+            if any(by_place[place].day is None for place in touched) or None in days:
+                found[one.place] = None
+            elif days:
+                found[one.place] = frozenset().union(*(one for one in days if one is not None))
+        return found
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL takes any name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _relations(connection: duckdb.DuckDBPyConnection) -> list[Relation]:
+    plain: dict[Place, Relation] = {}
+    for schema, name, sql, comment, columns in connection.execute(RELATIONS).fetchall():
+        plain[schema, name] = Relation(
+            schema,
+            name,
+            {column: kind for column, kind, _ in columns},
+            {column: said for column, _, said in columns if said},
+            comment,
+            sql.split(" AS ", 1)[1].rstrip().rstrip(";") if sql else None,
+        )
+    found: dict[Place, Relation] = {}
+
+    def add(place: Place) -> frozenset[Place]:
+        """Add a relation after those that it reads, and return the tables under it."""
+        if place not in found:
+            one = plain[place]
+            reads = frozenset[Place]()
+            for name in connection.get_table_names(one.body, qualified=True) if one.body else ():
+                reads |= add(_resolved(name, one.schema, plain))
+            found[place] = Relation(**{**vars(one), "reads": reads})
+        return found[place].reads or frozenset([place])
+
+    for place in plain:
+        add(place)
+    return list(found.values())
+
+
+def _resolved(name: str, schema: str, known: Mapping[Place, Relation]) -> Place:
+    """Return which relation a view means by a name, with its schema or without."""
+    parts = [part.strip('"') for part in name.split(".")]
+    if len(parts) > 1:
+        return parts[-2], parts[-1]
+    schemas = [schema, "main", *(one for one, _ in known)]
+    return next((one, parts[0]) for one in schemas if (one, parts[0]) in known)
