@@ -1,7 +1,9 @@
 """The published file as targets read it: its tables and views, and what changed in each."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import duckdb
 
@@ -156,9 +158,9 @@ def _relations(connection: duckdb.DuckDBPyConnection) -> list[Relation]:
         if place not in found:
             one = plain[place]
             reads = frozenset[Place]()
-            for name in connection.get_table_names(one.body, qualified=True) if one.body else ():
-                reads |= add(_resolved(name, one.schema, plain))
-            found[place] = Relation(**{**vars(one), "reads": reads})
+            for read in sorted(_reads(connection, one, plain)) if one.body else ():
+                reads |= add(read)
+            found[place] = replace(one, reads=reads)
         return found[place].reads or frozenset([place])
 
     for place in plain:
@@ -166,10 +168,27 @@ def _relations(connection: duckdb.DuckDBPyConnection) -> list[Relation]:
     return list(found.values())
 
 
-def _resolved(name: str, schema: str, known: Mapping[Place, Relation]) -> Place:
-    """Return which relation a view means by a name, with its schema or without."""
-    parts = [part.strip('"') for part in name.split(".")]
-    if len(parts) > 1:
-        return parts[-2], parts[-1]
-    schemas = [schema, "main", *(one for one, _ in known)]
-    return next((one, parts[0]) for one in schemas if (one, parts[0]) in known)
+def _reads(
+    connection: duckdb.DuckDBPyConnection, one: Relation, known: Mapping[Place, Relation]
+) -> set[Place]:
+    """Return the relations that a view names in its query."""
+    ((text,),) = connection.execute("select json_serialize_sql(?)", [one.body]).fetchall()
+    nodes = list(_nodes(json.loads(text)))
+    own = {part["key"] for node in nodes for part in node.get("cte_map", {"map": []})["map"]}
+    found: set[Place] = set()
+    for node in nodes:
+        if node.get("type") == "BASE_TABLE":
+            schema, name = node["schema_name"], node["table_name"]
+            schemas = [schema] if schema else [] if name in own else [one.schema, "main"]
+            found |= {(each, name) for each in schemas if (each, name) in known}
+    return found
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of a tree of JSON."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for child in tree:
+            yield from _nodes(child)

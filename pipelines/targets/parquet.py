@@ -108,8 +108,9 @@ def _add_publication(edition: Edition, root: Path, before: _Publication | None, 
     (fresh / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
     _settle(fresh, mode)
     fresh.rename(root / name)
+    # Whoever has listed the files of the publication before still finds them, for a night.
+    kept = {name, (root / CURRENT).resolve().name}
     _swap(root, name)
-    kept = {name, before.folder.name if before else name}
     for old in root.iterdir():
         if FOLDER.fullmatch(old.name) and old.name not in kept:
             shutil.rmtree(old)

@@ -1,0 +1,92 @@
+"""A published file that a test writes by hand, one publication after the other."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+
+from llm_usage_warehouse.places import previous
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.targets import write_targets
+from llm_usage_warehouse.targets.changes import note
+
+TABLES = """
+    create schema detail;
+    create table detail.calls (usage_date date, name varchar, cost decimal(38, 12), called_at timestamptz);
+    comment on table detail.calls is 'One row per call.';
+    comment on column detail.calls.cost is 'What it cost.';
+    create table detail.names (name varchar, team varchar);
+    create view main.costs as
+        with costs as (from detail.calls)
+        select costs.usage_date, names.team, costs.cost
+        from costs left join detail.names using (name);
+    create view detail.named as from detail.calls where name is not null;
+    insert into detail.names values ('a', 'red'), ('b', '');
+    insert into detail.calls values
+        ('2026-10-31', 'a', 1.000000000001, '2026-10-31T01:00:00Z'),
+        ('2026-11-01', 'b', 2, null),
+        (null, null, null, null);
+"""
+
+
+class Editions:
+    """A published file with a table of days, a table of one piece and a view of either kind.
+
+    Args:
+        folder: where it lies.
+        targets: what else is written.
+    """
+
+    def __init__(self, folder: Path, *targets: str) -> None:
+        self.settings = WarehouseSettings(
+            path=folder / "w.duckdb",
+            published_path=folder / "llm.duckdb",
+            publish=["duckdb", *targets],
+        )
+
+    def publish(self, sql: str, changed: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Publish what `sql` makes of the file of before, and write the targets.
+
+        Args:
+            sql: what to run on it.
+            changed: the tables and a condition on their rows that changed; None where it is new.
+
+        Returns:
+            why a target was not written.
+        """
+        self.swap(sql, changed)
+        return write_targets(self.settings)
+
+    def swap(self, sql: str, changed: Mapping[str, str] | None = None) -> None:
+        """Publish, and write no target."""
+        target = self.settings.published_path
+        earlier, fresh = previous(target), target.with_name("fresh.duckdb")
+        if target.exists():
+            target.rename(earlier)
+            fresh.write_bytes(earlier.read_bytes())
+        with duckdb.connect() as connection:
+            if earlier.exists():
+                connection.execute(f"attach '{earlier}' as earlier (read_only)")
+            connection.execute(f"attach '{fresh}' as published")
+            connection.execute("use published; create schema if not exists publishing")
+            connection.execute(sql)
+            publication_id = str(uuid4())
+            connection.execute(
+                "create or replace table publishing.stamp as select ?::uuid as publication_id",
+                [publication_id],
+            )
+            note(connection, publication_id, changed)
+        fresh.replace(target)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the published file."""
+        return ask(self.settings.published_path, sql)
+
+
+def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Ask a DuckDB file, in UTC."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return connection.execute(sql).fetchall()
