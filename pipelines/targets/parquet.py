@@ -206,21 +206,11 @@ def _settle(folder: Path, mode: int) -> None:
     """Give all that is in a folder its rights, and see that it is on the disk."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(_folder_mode(mode) if path.is_dir() else mode)
-        is_carried_over = path.is_file() and path.stat().st_nlink > 1
-        if not is_carried_over:
-            _sync(path)
+    # One by one, hundreds of folders would take seconds.
+    os.sync()
 
 
 def _swap(root: Path, name: str) -> None:
     link = root / f".{CURRENT}.new"
     link.symlink_to(name)
     link.replace(root / CURRENT)
-    _sync(root)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -159,7 +159,7 @@ def _write(cursor: "Cursor", edition: Edition, stem: str, *, whole: bool) -> Non
             _create(cursor, schema, one)
             days = None
         _replace(cursor, edition, schema, one, days)
-    _drop_others(cursor, {(names[one.schema], one.name) for one in wanted}, marks)
+    _drop_others(cursor, names, wanted, marks)
     _comment(cursor, names, wanted)
     for schema in names.values():
         mark = literal(f"{MARK}{edition.publication_id} of {stem}")
@@ -230,14 +230,15 @@ def _pages(batches: pa.RecordBatchReader) -> Iterator[io.BytesIO]:
 
 
 def _drop_others(
-    cursor: "Cursor", published: set[tuple[str, str]], marks: dict[str, str | None]
+    cursor: "Cursor", names: dict[str, str], wanted: list[Relation], marks: dict[str, str | None]
 ) -> None:
     """Drop the tables, and the schemas, that are published no more."""
     ours = [name for name, publication in marks.items() if publication]
+    published = {(names[one.schema], one.name) for one in wanted}
     cursor.execute("select schemaname, tablename from pg_tables where schemaname = any(%s)", [ours])
     for schema, table in set(cursor.fetchall()) - published:
         cursor.execute(f"drop table {quoted(schema)}.{quoted(table)}")
-    for schema in set(ours) - {schema for schema, _ in published}:
+    for schema in set(ours) - set(names.values()):
         cursor.execute(f"drop schema {quoted(schema)}")
 
 
