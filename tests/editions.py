@@ -14,7 +14,9 @@ from llm_usage_warehouse.targets.changes import note
 
 TABLES = """
     create schema detail;
-    create table detail.calls (usage_date date, name varchar, cost decimal(38, 12), called_at timestamptz);
+    create table detail.calls (
+        usage_date date, name varchar, cost decimal(38, 12), called_at timestamptz
+    );
     comment on table detail.calls is 'One row per call.';
     comment on column detail.calls.cost is 'What it cost.';
     create table detail.names (name varchar, team varchar);

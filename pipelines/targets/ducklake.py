@@ -33,7 +33,7 @@ def check_ducklake() -> None:
     """
     with duckdb.connect() as connection:
         try:
-            connection.execute(f"load {_extension()}")
+            connection.execute(f"load {extension()}")
         except duckdb.Error:
             raise UsageError(
                 f"[warehouse] publish names ducklake, and DuckDB {duckdb.__version__} has no such "
@@ -58,7 +58,7 @@ def write_ducklake(edition: Edition, warehouse: WarehouseSettings, *, whole: boo
     files = catalog.with_name(f"{catalog.name}.files")
     # The published file is open for reading only, and so is all that is attached to it.
     with duckdb.connect() as connection:
-        connection.execute(f"load {_extension()}")
+        connection.execute(f"load {extension()}")
         connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
         connection.execute(
             f"attach {literal(str(warehouse.published_path))} as published (read_only)"
@@ -129,7 +129,7 @@ def _comment(connection: duckdb.DuckDBPyConnection, one: Relation) -> None:
         connection.execute(f"comment on column {name} is {literal(said)}")
 
 
-def _extension() -> str:
+def extension() -> str:
     """Return what DuckDB is to load: the file that PyPI's package has, or what it knows itself."""
     package = find_spec(EXTENSION.replace("-", "_"))
     if package and package.origin:
