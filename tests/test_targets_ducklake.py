@@ -63,6 +63,12 @@ def test_a_new_column_and_a_table_that_is_gone(editions: Editions) -> None:
     assert ask(editions, found) == [("calls",), ("names",), ("stamp",)]
 
 
+def test_a_column_may_be_called_as_one_of_ducklakes_own(editions: Editions) -> None:
+    table = "create table detail.rejected as select 1::bigint as row_id, null::date as usage_date"
+    assert editions.publish(table) == {}
+    assert ask(editions, "from detail.rejected") == [(1, None)]
+
+
 def test_a_catalog_that_is_open_elsewhere_is_written_the_next_night(editions: Editions) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"load {extension()}")

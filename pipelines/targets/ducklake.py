@@ -63,8 +63,10 @@ def write_ducklake(edition: Edition, warehouse: WarehouseSettings, *, whole: boo
         connection.execute(
             f"attach {literal(str(warehouse.published_path))} as published (read_only)"
         )
+        # Rows that lie in the catalog itself would keep a table of ours from having a `row_id`.
         connection.execute(
-            f"attach {literal(f'ducklake:{catalog}')} as lake (data_path {literal(f'{files}/')})"
+            f"attach {literal(f'ducklake:{catalog}')} as lake "
+            f"(data_path {literal(f'{files}/')}, data_inlining_row_limit 0)"
         )
         connection.begin()
         _write(connection, edition, whole=whole)
