@@ -72,14 +72,9 @@ class Editions:
             if earlier.exists():
                 connection.execute(f"attach '{earlier}' as earlier (read_only)")
             connection.execute(f"attach '{fresh}' as published")
-            connection.execute("use published; create schema if not exists publishing")
+            connection.execute("use published")
             connection.execute(sql)
-            publication_id = str(uuid4())
-            connection.execute(
-                "create or replace table publishing.stamp as select ?::uuid as publication_id",
-                [publication_id],
-            )
-            note(connection, publication_id, changed)
+            note(connection, str(uuid4()), changed)
         fresh.replace(target)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:

@@ -23,6 +23,24 @@ REMEMBERED = 35
 
 OWN_SCHEMA = "publishing"
 
+EDITIONS, CHANGES = (f"{OWN_SCHEMA}.publishing_{name}" for name in ("editions", "changes"))
+"""Where the notes are in the published file; no target has them."""
+
+COMMENTS = f"""
+    comment on table published.{EDITIONS} is
+        'One row per publication that the notes of changes know.';
+    comment on column published.{EDITIONS}.number is 'Its place in their order.';
+    comment on column published.{EDITIONS}.publication_id is 'Its id.';
+    comment on table published.{CHANGES} is
+        'One row per publication, table and day whose rows it changed.';
+    comment on column published.{CHANGES}.number is 'The publication, as in publishing_editions.';
+    comment on column published.{CHANGES}.schema_name is 'Where the table lies.';
+    comment on column published.{CHANGES}.table_name is 'The table.';
+    comment on column published.{CHANGES}.day is 'The day; empty for rows of no day.';
+    comment on column published.{CHANGES}.is_whole is
+        'Whether rows of any day of the table may differ.';
+"""
+
 Place = tuple[str, str]
 """A schema, and a table or view in it."""
 
@@ -32,10 +50,12 @@ Days = frozenset[date | None] | None
 TABLES = f"""
     select schema_name, table_name, list(column_name order by column_index)
     from duckdb_columns() inner join duckdb_tables() using (database_name, schema_name, table_name)
-    where database_name = 'published' and schema_name <> '{OWN_SCHEMA}'
+    where
+        database_name = 'published'
+        and schema_name || '.' || table_name not in ('{EDITIONS}', '{CHANGES}')
     group by schema_name, table_name
     order by schema_name, table_name
-"""  # noqa: S608 - our own name
+"""  # noqa: S608 - our own names
 
 
 def note(
@@ -49,23 +69,23 @@ def note(
         changed: the tables, and a condition on those of their rows that may differ from the file
             before; None where the new file is no copy of it.
     """
+    connection.execute(f"create schema if not exists published.{OWN_SCHEMA}")
     create = "create or replace table" if changed is None else "create table if not exists"
+    connection.execute(f"{create} published.{EDITIONS} (number bigint, publication_id uuid)")
     connection.execute(
-        f"{create} published.{OWN_SCHEMA}.editions (number bigint, publication_id uuid)"
-    )
-    connection.execute(
-        f"{create} published.{OWN_SCHEMA}.changes "
+        f"{create} published.{CHANGES} "
         "(number bigint, schema_name varchar, table_name varchar, day date, is_whole boolean)"
     )
     ((number,),) = connection.execute(
-        f"insert into published.{OWN_SCHEMA}.editions "  # noqa: S608 - our own name
-        f"select coalesce(max(number), 0) + 1, ?::uuid from published.{OWN_SCHEMA}.editions "
+        f"insert into published.{EDITIONS} "  # noqa: S608 - our own names
+        f"select coalesce(max(number), 0) + 1, ?::uuid from published.{EDITIONS} "
         "returning number",
         [publication_id],
     ).fetchall()
-    for name in ("editions", "changes"):
+    connection.execute(COMMENTS)
+    for name in (EDITIONS, CHANGES):
         connection.execute(
-            f"delete from published.{OWN_SCHEMA}.{name} where number <= ?",  # noqa: S608
+            f"delete from published.{name} where number <= ?",  # noqa: S608
             [number - REMEMBERED],
         )
     if changed is None:
@@ -73,7 +93,7 @@ def note(
     for schema, table, columns in connection.execute(TABLES).fetchall():
         if days := _changed_days(connection, schema, table, columns, changed):
             connection.execute(
-                f"insert into published.{OWN_SCHEMA}.changes "  # noqa: S608
+                f"insert into published.{CHANGES} "  # noqa: S608
                 f"select ?, ?, ?, day, is_whole from ({days})",
                 [number, schema, table],
             )
@@ -92,7 +112,7 @@ def changes_since(
         None where the file does not know that publication.
     """
     known = connection.execute(
-        f"select number from {OWN_SCHEMA}.editions where publication_id = ?::uuid",  # noqa: S608
+        f"select number from {EDITIONS} where publication_id = ?::uuid",  # noqa: S608
         [publication_id],
     ).fetchall()
     if not known:
@@ -100,7 +120,7 @@ def changes_since(
     found: dict[Place, Days] = {}
     rows = connection.execute(
         "select schema_name, table_name, list(distinct day), count(*) > count(day), "  # noqa: S608
-        f"bool_or(is_whole) from {OWN_SCHEMA}.changes where number > ? group by all",
+        f"bool_or(is_whole) from {CHANGES} where number > ? group by all",
         known[0],
     )
     for schema, table, days, has_no_day, is_whole in rows.fetchall():

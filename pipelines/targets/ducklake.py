@@ -16,6 +16,9 @@ from llm_usage_warehouse.targets.edition import Edition, Relation, literal, quot
 
 EXTENSION = "duckdb-extension-ducklake"
 
+OWN_TABLE = "publication_of_lake"
+"""Where the lake has the id of its publication."""
+
 KEPT = "7 days"
 """How long a snapshot can be gone back to; files that none needs any more are removed."""
 
@@ -86,7 +89,7 @@ def _write(connection: duckdb.DuckDBPyConnection, edition: Edition, *, whole: bo
     wanted = [one for one in edition.relations if one.has_rows_of_its_own]
     for schema in sorted({OWN_SCHEMA, *(one.schema for one in wanted)}):
         connection.execute(f"create schema if not exists lake.{quoted(schema)}")
-    for schema, name in there.keys() - {one.place for one in wanted} - {(OWN_SCHEMA, "stamp")}:
+    for schema, name in there.keys() - {one.place for one in wanted} - {(OWN_SCHEMA, OWN_TABLE)}:
         connection.execute(f"drop table lake.{quoted(schema)}.{quoted(name)}")
     for one in wanted:
         ours, theirs = f"published.{one.sql}", f"lake.{one.sql}"
@@ -97,9 +100,9 @@ def _write(connection: duckdb.DuckDBPyConnection, edition: Edition, *, whole: bo
         elif where := rows_of(one.day, changes.get(one.place, frozenset())):
             connection.execute(f"delete from {theirs} where {where}")  # noqa: S608 - our own names
             connection.execute(f"insert into {theirs} from {ours} where {where}")
-    connection.execute(f"drop table if exists lake.{OWN_SCHEMA}.stamp")
+    connection.execute(f"drop table if exists lake.{OWN_SCHEMA}.{OWN_TABLE}")
     connection.execute(
-        f"create table lake.{OWN_SCHEMA}.stamp as "
+        f"create table lake.{OWN_SCHEMA}.{OWN_TABLE} as "
         f"select {literal(edition.publication_id)} as publication_id"
     )
 
@@ -115,8 +118,8 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[Place, dict[str, str]
 def _publication(
     connection: duckdb.DuckDBPyConnection, there: dict[Place, dict[str, str]]
 ) -> str | None:
-    if (OWN_SCHEMA, "stamp") in there:
-        ((found,),) = connection.execute(f"from lake.{OWN_SCHEMA}.stamp").fetchall()
+    if (OWN_SCHEMA, OWN_TABLE) in there:
+        ((found,),) = connection.execute(f"from lake.{OWN_SCHEMA}.{OWN_TABLE}").fetchall()
         return str(found)
     if there:
         raise RunError("the lake holds tables that were not written by llm-usage; move it")

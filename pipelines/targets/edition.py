@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 
 from llm_usage_warehouse.targets.changes import (
-    OWN_SCHEMA,
+    CHANGES,
+    EDITIONS,
     Days,
     Place,
     changes_since,
@@ -19,7 +20,9 @@ RELATIONS = f"""
     with relations as (
         select schema_name, table_name as name, null as sql, comment
         from duckdb_tables()
-        where database_name = current_database() and schema_name <> '{OWN_SCHEMA}'
+        where
+            database_name = current_database()
+            and schema_name || '.' || table_name not in ('{EDITIONS}', '{CHANGES}')
         union all
         select schema_name, view_name, sql, comment
         from duckdb_views()
@@ -38,7 +41,7 @@ RELATIONS = f"""
             and columns.database_name = current_database()
     group by all
     order by all
-"""  # noqa: S608 - our own name
+"""  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Edition:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
         ((self.publication_id,),) = connection.execute(
-            f"select publication_id::varchar from {OWN_SCHEMA}.stamp"  # noqa: S608 - our own name
+            f"select max_by(publication_id::varchar, number) from {EDITIONS}"  # noqa: S608
         ).fetchall()
         self.relations = _relations(connection)
 

@@ -74,7 +74,7 @@ def write_live(wanted: list[str], path: Path, mode: int) -> None:
     ) as connection:
         connection.execute(f"create schema {OWN_SCHEMA}")
         connection.execute(
-            f"create table {OWN_SCHEMA}.live as select ? as digest",
+            f"create table {OWN_SCHEMA}.live_file as select ? as digest",
             [digest],
         )
         for statement in wanted:
@@ -97,7 +97,7 @@ def _query(one: Relation, current: Path) -> str:
 def _digest(path: Path) -> str | None:
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            ((found,),) = connection.execute(f"select digest from {OWN_SCHEMA}.live").fetchall()  # noqa: S608
+            ((found,),) = connection.execute(f"from {OWN_SCHEMA}.live_file").fetchall()
     except duckdb.Error:
         return None
     return str(found)
