@@ -85,6 +85,19 @@ def test_a_view_is_written_whole_where_a_table_of_one_piece_changed(editions: Ed
     }
 
 
+def test_a_log_that_grows_with_each_publication_writes_no_day_anew(editions: Editions) -> None:
+    editions.publish(
+        "create table detail.publications as select 'EUR' as currency, now() as recorded_at; "
+        "create or replace view main.costs as select usage_date, cost, currency from detail.calls, "
+        "(select arg_max(currency, recorded_at) as currency from detail.publications)"
+    )
+    before = files(editions)
+    row = "insert into detail.publications values ('EUR', now())"
+    editions.publish(row, {"calls": "false", "names": "true"})
+    after = files(editions)
+    assert [place for place in after if after[place] != before[place]] == ["detail/publications"]
+
+
 def test_nothing_new_writes_nothing(editions: Editions) -> None:
     before, live = files(editions), live_path(editions.settings).stat().st_ino
     editions.publish("select 1", {"calls": "false", "names": "true"})

@@ -10,6 +10,7 @@ import duckdb
 from llm_usage_warehouse.targets.changes import (
     CHANGES,
     EDITIONS,
+    RECORDED,
     Days,
     Place,
     changes_since,
@@ -82,6 +83,11 @@ class Relation:
         return day_column(self.columns)
 
     @property
+    def is_log(self) -> bool:
+        """Whether it is one piece that only grows, by a row or more with each publication."""
+        return self.day is None and RECORDED in self.columns
+
+    @property
     def has_rows_of_its_own(self) -> bool:
         """Whether targets hold its rows: tables, and the views of `main`, which people open."""
         return self.body is None or self.schema == "main"
@@ -110,7 +116,7 @@ class Edition:
         """Return what differs from another publication: relations with rows, and their days.
 
         A day of a view rests on the same day of the tables that it reads, and on all of those that
-        are one piece.
+        are one piece; but not on the log of publications, which is longer after each of them.
 
         Args:
             since: the id of that publication; None where there is none.
@@ -124,12 +130,16 @@ class Edition:
             if tables is None:
                 found[one.place] = None
                 continue
-            touched = [place for place in (one.reads or {one.place}) if place in tables]
-            days = [tables[place] for place in touched]
-            if any(by_place[place].day is None for place in touched) or None in days:
+            touched = [
+                by_place[place]
+                for place in one.reads or {one.place}
+                if place in tables and not (one.day and by_place[place].is_log)
+            ]
+            days = [tables[each.place] for each in touched]
+            if any(each.day is None for each in touched) or None in days:
                 found[one.place] = None
-            elif days:
-                found[one.place] = frozenset().union(*(one for one in days if one is not None))
+            elif touched:
+                found[one.place] = frozenset().union(*(each for each in days if each is not None))
         return found
 
 
