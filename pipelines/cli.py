@@ -1,8 +1,9 @@
 """The command line: `llm-usage`. The Makefile's targets are thin calls of it.
 
-Exit codes, for a scheduler: 0 all is well; 1 some source, test or the publishing failed, and what
-could be loaded was, or `status` found a source stale; 2 the settings or the command line are wrong,
-and nothing was started; 130 or 143 it was ended by Ctrl-C or SIGTERM, and nothing is half-written.
+Exit codes, for a scheduler: 0 all is well; 1 some source, test, the publishing or a target failed,
+and what could be loaded was, or `status` found a source stale; 2 the settings or the command line
+are wrong, and nothing was started; 130 or 143 it was ended by Ctrl-C or SIGTERM, and nothing is
+half-written.
 """
 
 import logging

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from llm_usage_warehouse.targets.live import live_path
-from tests.editions import TABLES, Editions
+from tests.publications import TABLES, Publications
 
 ROWS = "select count(*) from main.costs"
 CLIENTS = Path(__file__).parent / "clients"
@@ -38,8 +38,8 @@ Ask = Callable[[], int]
 
 
 @pytest.fixture
-def editions(tmp_path: Path) -> Editions:
-    found = Editions(tmp_path, "parquet")
+def publications(tmp_path: Path) -> Publications:
+    found = Publications(tmp_path, "parquet")
     found.publish(TABLES)
     return found
 
@@ -103,40 +103,40 @@ CLIENT = pytest.mark.parametrize("client", [by_duckdb, by_sqlalchemy, by_jdbc, b
 
 @CLIENT
 def test_the_live_file_shows_each_publication_without_a_new_connection(
-    editions: Editions, stack: ExitStack, client: Callable[[Path, ExitStack], Ask]
+    publications: Publications, stack: ExitStack, client: Callable[[Path, ExitStack], Ask]
 ) -> None:
-    ask = client(live_path(editions.settings), stack)
+    ask = client(live_path(publications.settings), stack)
     seen = [ask()]
     for day in (1, 30):
         row = f"(date '2026-11-{day:02}', 'a', 1, null)"
         days = f"usage_date = date '2026-11-{day:02}'"
-        editions.publish(f"insert into detail.calls values {row}", {"calls": days})
+        publications.publish(f"insert into detail.calls values {row}", {"calls": days})
         seen.append(ask())
     assert seen == [3, 4, 5]
 
 
 @CLIENT
 def test_the_published_file_is_as_it_was_for_who_keeps_it_open(
-    editions: Editions, stack: ExitStack, client: Callable[[Path, ExitStack], Ask]
+    publications: Publications, stack: ExitStack, client: Callable[[Path, ExitStack], Ask]
 ) -> None:
-    ask = client(editions.settings.published_path, stack)
+    ask = client(publications.settings.published_path, stack)
     seen = [ask()]
-    editions.swap("delete from detail.calls")
+    publications.swap("delete from detail.calls")
     assert [*seen, ask()] == [3, 3]
 
 
 def test_a_query_over_a_swap_is_of_one_publication_or_fails(tmp_path: Path) -> None:
-    editions = Editions(tmp_path, "parquet")
+    publications = Publications(tmp_path, "parquet")
     fill = (
         "create or replace table main.costs as select {} as number, usage_date, "
         "repeat('x', 50) || range as text from range(2_000), range(date '2026-01-01', "
         "date '2026-12-31', interval 1 month) as months (usage_date)"
     )
-    editions.publish(fill.format(1))
-    command = [sys.executable, "-c", READER, str(live_path(editions.settings))]
+    publications.publish(fill.format(1))
+    command = [sys.executable, "-c", READER, str(live_path(publications.settings))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
         for number in range(2, 11):
-            assert editions.publish(fill.format(number)) == {}
+            assert publications.publish(fill.format(number)) == {}
         assert reader.stdout
         seen, failures = ast.literal_eval(reader.stdout.read())
     assert len(seen) > 3

@@ -9,8 +9,8 @@ import psycopg2.extensions
 import pytest
 
 from llm_usage_warehouse.targets import write_targets
-from tests.editions import TABLES, Editions
 from tests.postgres_server import serving, why_not
+from tests.publications import TABLES, Publications
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -37,11 +37,11 @@ def database(address: str) -> Iterator[psycopg2.extensions.connection]:
 
 
 @pytest.fixture
-def editions(
+def publications(
     tmp_path: Path, address: str, database: object, monkeypatch: pytest.MonkeyPatch
-) -> Editions:
+) -> Publications:
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
-    found = Editions(tmp_path, "postgres")
+    found = Publications(tmp_path, "postgres")
     assert found.publish(TABLES) == {}
     return found
 
@@ -53,17 +53,17 @@ def ask(connection: psycopg2.extensions.connection, sql: str) -> list[tuple[Any,
 
 
 def test_rows_are_the_same_to_the_last_digit(
-    editions: Editions, database: psycopg2.extensions.connection
+    publications: Publications, database: psycopg2.extensions.connection
 ) -> None:
-    assert ask(database, ROWS.format("llm_detail")) == editions.ask(ROWS.format("detail"))
+    assert ask(database, ROWS.format("llm_detail")) == publications.ask(ROWS.format("detail"))
     assert ask(database, "select team, sum(cost) from llm.costs group by 1 order by 1") == (
-        editions.ask("select team, sum(cost) from main.costs group by 1 order by 1")
+        publications.ask("select team, sum(cost) from main.costs group by 1 order by 1")
     )
     assert ask(database, "select to_regclass('llm_detail.named')") == [(None,)]
 
 
 def test_types_and_comments_are_there(
-    editions: Editions, database: psycopg2.extensions.connection
+    publications: Publications, database: psycopg2.extensions.connection
 ) -> None:
     found = ask(
         database,
@@ -78,57 +78,57 @@ def test_types_and_comments_are_there(
     ]
     said = ask(database, "select obj_description('llm_detail.calls'::regclass)")
     assert said == [("One row per call.",)]
-    editions.publish("comment on table detail.calls is 'Said anew.'", {"calls": "false"})
+    publications.publish("comment on table detail.calls is 'Said anew.'", {"calls": "false"})
     said = ask(database, "select obj_description('llm_detail.calls'::regclass)")
     assert said == [("Said anew.",)]
 
 
 def test_only_the_days_that_changed_are_written(
-    editions: Editions, database: psycopg2.extensions.connection
+    publications: Publications, database: psycopg2.extensions.connection
 ) -> None:
     where = "select usage_date, ctid::text from llm_detail.calls order by usage_date"
     before = ask(database, where)
-    editions.publish(INSERT, NOVEMBER)
+    publications.publish(INSERT, NOVEMBER)
     october, *_, no_day = after = ask(database, where)
     assert (october, no_day, len(after)) == (before[0], before[-1], 4)
-    assert ask(database, "select count(*), sum(cost) from llm.costs") == editions.ask(
+    assert ask(database, "select count(*), sum(cost) from llm.costs") == publications.ask(
         "select count(*), sum(cost) from main.costs"
     )
 
 
 def test_an_open_connection_sees_each_publication_whole(
-    editions: Editions, database: psycopg2.extensions.connection
+    publications: Publications, database: psycopg2.extensions.connection
 ) -> None:
     both = (
         "select (select sum(cost) from llm.costs), (select sum(cost) from llm_detail.calls), "
         "(select count(distinct obj_description(oid)) from pg_namespace where nspname like 'llm%')"
     )
     ((before, *_),) = ask(database, both)
-    editions.publish(INSERT, NOVEMBER)
+    publications.publish(INSERT, NOVEMBER)
     assert ask(database, both) == [(before + 4, before + 4, 1)]
 
 
 def test_a_failure_midway_leaves_the_publication_before(
-    editions: Editions, database: psycopg2.extensions.connection
+    publications: Publications, database: psycopg2.extensions.connection
 ) -> None:
     ask(database, "create view public.mine as select * from llm.costs")
-    failed = editions.publish(
+    failed = publications.publish(
         "insert into detail.calls values ('2026-11-01', 'a', 4, null); drop view main.costs"
     )
     assert "postgres was not written: cannot drop table llm.costs because" in failed["postgres"]
     assert ask(database, "select count(*) from llm_detail.calls") == [(3,)]
     ask(database, "drop view public.mine")
-    assert write_targets(editions.settings) == {}
+    assert write_targets(publications.settings) == {}
     assert ask(database, "select count(*) from llm_detail.calls") == [(4,)]
     assert ask(database, "select to_regclass('llm.costs')") == [(None,)]
 
 
 def test_a_new_column_and_a_table_that_is_gone(
-    editions: Editions, database: psycopg2.extensions.connection
+    publications: Publications, database: psycopg2.extensions.connection
 ) -> None:
-    editions.publish("create schema old; create table old.list as select 1::bigint as number")
+    publications.publish("create schema old; create table old.list as select 1::bigint as number")
     assert ask(database, "select number from llm_old.list") == [(1,)]
-    editions.publish("drop table old.list; alter table detail.names add column lead varchar")
+    publications.publish("drop table old.list; alter table detail.names add column lead varchar")
     assert ask(database, "select count(*) from pg_namespace where nspname = 'llm_old'") == [(0,)]
     assert ask(database, "select name, team, lead from llm_detail.names order by 1") == [
         ("a", "red", None),
@@ -144,17 +144,17 @@ def test_a_schema_of_somebody_else_is_left_alone(
 ) -> None:
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
     ask(database, "create schema llm; create table llm.theirs ()")
-    failed = Editions(tmp_path, "postgres").publish(TABLES)
+    failed = Publications(tmp_path, "postgres").publish(TABLES)
     assert "has a schema llm that was not written by llm-usage" in failed["postgres"]
     assert ask(database, "select to_regclass('llm_detail')") == [(None,)]
 
 
 def test_what_cannot_be_reached_is_told_without_the_password(
-    editions: Editions, monkeypatch: pytest.MonkeyPatch
+    publications: Publications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = "postgresql://writer:pass-example@127.0.0.1:1/postgres"
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
-    failed = editions.publish(INSERT, NOVEMBER)["postgres"]
+    failed = publications.publish(INSERT, NOVEMBER)["postgres"]
     assert "Connection refused" in failed
     assert "the next night catches up" in failed
     assert "pass-example" not in failed

@@ -8,9 +8,10 @@ import pytest
 
 from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
-from llm_usage_warehouse.targets import check_targets, ducklake
+from llm_usage_warehouse.targets import check_targets
 from llm_usage_warehouse.targets.postgres import postgres_address
 from tests.test_cli import Shell
+from tests.test_targets_ducklake import why_not
 
 POSTGRES = WarehouseSettings(publish=["duckdb", "postgres"])
 
@@ -82,17 +83,8 @@ def test_an_address_that_cannot_be_read_is_not_shown(
     assert "pass-example" not in str(caught.value)
 
 
+@pytest.mark.skipif(why_not() is None, reason="DuckLake is installed")
 def test_an_extension_that_is_not_there_is_named() -> None:
-    if has_ducklake():
-        pytest.skip("DuckLake is installed")
     with pytest.raises(UsageError) as caught:
         check_targets(WarehouseSettings(publish=["duckdb", "ducklake"]))
     assert f"pip install duckdb-extension-ducklake=={duckdb.__version__}" in str(caught.value)
-
-
-def has_ducklake() -> bool:
-    try:
-        ducklake.check_ducklake()
-    except UsageError:
-        return False
-    return True

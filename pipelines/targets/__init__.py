@@ -11,16 +11,16 @@ from llm_usage_warehouse.errors import RunError, UsageError, in_a_line
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.ducklake import check_ducklake, write_ducklake
-from llm_usage_warehouse.targets.edition import Edition
 from llm_usage_warehouse.targets.parquet import write_parquet
 from llm_usage_warehouse.targets.postgres import postgres_address, write_postgres
+from llm_usage_warehouse.targets.publication import Publication
 
 
 class Writer(Protocol):
     """Brings a target to a publication."""
 
     def __call__(
-        self, edition: Edition, warehouse: WarehouseSettings, *, whole: bool = False
+        self, publication: Publication, warehouse: WarehouseSettings, *, whole: bool = False
     ) -> None:
         """Write what changed, or everything."""
 
@@ -72,7 +72,7 @@ def write_targets(warehouse: WarehouseSettings, *, whole: bool = False) -> dict[
                 connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
                 connection.execute("set temp_directory = ?", [f"{warehouse.path}.tmp"])
                 connection.execute("set enable_progress_bar = false")
-                write(Edition(connection), warehouse, whole=whole)
+                write(Publication(connection), warehouse, whole=whole)
         except Exception as error:
             is_ours = isinstance(error, RunError | UsageError)
             failed[name] = (

@@ -23,17 +23,17 @@ REMEMBERED = 35
 
 OWN_SCHEMA = "publishing"
 
-EDITIONS, CHANGES = (f"{OWN_SCHEMA}.publishing_{name}" for name in ("editions", "changes"))
+ORDER, CHANGES = (f"{OWN_SCHEMA}.publishing_{name}" for name in ("order", "changes"))
 """Where the notes are in the published file; no target has them."""
 
 COMMENTS = f"""
-    comment on table published.{EDITIONS} is
+    comment on table published.{ORDER} is
         'One row per publication that the notes of changes know.';
-    comment on column published.{EDITIONS}.number is 'Its place in their order.';
-    comment on column published.{EDITIONS}.publication_id is 'Its id.';
+    comment on column published.{ORDER}.number is 'Its place in their order.';
+    comment on column published.{ORDER}.publication_id is 'Its id.';
     comment on table published.{CHANGES} is
         'One row per publication, table and day whose rows it changed.';
-    comment on column published.{CHANGES}.number is 'The publication, as in publishing_editions.';
+    comment on column published.{CHANGES}.number is 'The publication, as in publishing_order.';
     comment on column published.{CHANGES}.schema_name is 'Where the table lies.';
     comment on column published.{CHANGES}.table_name is 'The table.';
     comment on column published.{CHANGES}.day is 'The day; empty for rows of no day.';
@@ -52,7 +52,7 @@ TABLES = f"""
     from duckdb_columns() inner join duckdb_tables() using (database_name, schema_name, table_name)
     where
         database_name = 'published'
-        and schema_name || '.' || table_name not in ('{EDITIONS}', '{CHANGES}')
+        and schema_name || '.' || table_name not in ('{ORDER}', '{CHANGES}')
     group by schema_name, table_name
     order by schema_name, table_name
 """  # noqa: S608 - our own names
@@ -71,19 +71,19 @@ def note(
     """
     connection.execute(f"create schema if not exists published.{OWN_SCHEMA}")
     create = "create or replace table" if changed is None else "create table if not exists"
-    connection.execute(f"{create} published.{EDITIONS} (number bigint, publication_id uuid)")
+    connection.execute(f"{create} published.{ORDER} (number bigint, publication_id uuid)")
     connection.execute(
         f"{create} published.{CHANGES} "
         "(number bigint, schema_name varchar, table_name varchar, day date, is_whole boolean)"
     )
     ((number,),) = connection.execute(
-        f"insert into published.{EDITIONS} "  # noqa: S608 - our own names
-        f"select coalesce(max(number), 0) + 1, ?::uuid from published.{EDITIONS} "
+        f"insert into published.{ORDER} "  # noqa: S608 - our own names
+        f"select coalesce(max(number), 0) + 1, ?::uuid from published.{ORDER} "
         "returning number",
         [publication_id],
     ).fetchall()
     connection.execute(COMMENTS)
-    for name in (EDITIONS, CHANGES):
+    for name in (ORDER, CHANGES):
         connection.execute(
             f"delete from published.{name} where number <= ?",  # noqa: S608
             [number - REMEMBERED],
@@ -112,7 +112,7 @@ def changes_since(
         None where the file does not know that publication.
     """
     known = connection.execute(
-        f"select number from {EDITIONS} where publication_id = ?::uuid",  # noqa: S608
+        f"select number from {ORDER} where publication_id = ?::uuid",  # noqa: S608
         [publication_id],
     ).fetchall()
     if not known:
@@ -145,8 +145,10 @@ def rows_of(day: str | None, days: Days) -> str | None:
     Returns:
         None where no row is meant.
     """
-    if days is None or day is None:
-        return "true" if days is None else None
+    if days is None:
+        return "true"
+    if day is None:
+        return None
     listed = ", ".join(f"date '{one}'" for one in sorted(one for one in days if one))
     parts = [f'"{day}" in ({listed})'] if listed else []
     if None in days:

@@ -12,7 +12,7 @@ import duckdb
 from llm_usage_warehouse.errors import RunError, UsageError
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA, Place, rows_of
-from llm_usage_warehouse.targets.edition import Edition, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
 
 EXTENSION = "duckdb-extension-ducklake"
 
@@ -45,11 +45,13 @@ def check_ducklake() -> None:
             ) from None
 
 
-def write_ducklake(edition: Edition, warehouse: WarehouseSettings, *, whole: bool = False) -> None:
+def write_ducklake(
+    publication: Publication, warehouse: WarehouseSettings, *, whole: bool = False
+) -> None:
     """Write what a publication changed as one snapshot.
 
     Args:
-        edition: the publication.
+        publication: the publication.
         warehouse: whose.
         whole: write every row anew, whatever is there.
 
@@ -72,7 +74,7 @@ def write_ducklake(edition: Edition, warehouse: WarehouseSettings, *, whole: boo
             f"(data_path {literal(f'{files}/')}, data_inlining_row_limit 0)"
         )
         connection.begin()
-        _write(connection, edition, whole=whole)
+        _write(connection, publication, whole=whole)
         connection.commit()
         for call in ("ducklake_expire_snapshots", "ducklake_cleanup_old_files"):
             connection.execute(f"call {call}('lake', older_than => now() - interval '{KEPT}')")
@@ -82,11 +84,11 @@ def write_ducklake(edition: Edition, warehouse: WarehouseSettings, *, whole: boo
         path.chmod(0o700 | mode | (mode & 0o444) >> 2 if path.is_dir() else mode & ~0o222)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, edition: Edition, *, whole: bool) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, publication: Publication, *, whole: bool) -> None:
     there = _tables(connection)
     since = _publication(connection, there)
-    changes = edition.changes(None if whole else since)
-    wanted = [one for one in edition.relations if one.has_rows_of_its_own]
+    changes = publication.changes(None if whole else since)
+    wanted = [one for one in publication.relations if one.has_rows_of_its_own]
     for schema in sorted({OWN_SCHEMA, *(one.schema for one in wanted)}):
         connection.execute(f"create schema if not exists lake.{quoted(schema)}")
     for schema, name in there.keys() - {one.place for one in wanted} - {(OWN_SCHEMA, OWN_TABLE)}:
@@ -103,7 +105,7 @@ def _write(connection: duckdb.DuckDBPyConnection, edition: Edition, *, whole: bo
     connection.execute(f"drop table if exists lake.{OWN_SCHEMA}.{OWN_TABLE}")
     connection.execute(
         f"create table lake.{OWN_SCHEMA}.{OWN_TABLE} as "
-        f"select {literal(edition.publication_id)} as publication_id"
+        f"select {literal(publication.publication_id)} as publication_id"
     )
 
 

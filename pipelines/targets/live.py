@@ -15,7 +15,7 @@ from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.places import READABLE_FROM
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA
-from llm_usage_warehouse.targets.edition import Edition, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
 
 
 def live_path(warehouse: WarehouseSettings) -> Path:
@@ -24,20 +24,20 @@ def live_path(warehouse: WarehouseSettings) -> Path:
     return published.with_name(f"{published.stem}_live{published.suffix}")
 
 
-def statements(edition: Edition, current: Path) -> list[str]:
+def statements(publication: Publication, current: Path) -> list[str]:
     """Return the SQL that makes the file.
 
     Views that have no rows of their own are as in the published file, over these.
 
     Args:
-        edition: the publication.
+        publication: the publication.
         current: the folder of the newest Parquet files, under the path that never changes.
     """
     found = [
         f"create schema if not exists {quoted(schema)}"
-        for schema in sorted({one.schema for one in edition.relations})
+        for schema in sorted({one.schema for one in publication.relations})
     ]
-    for one in edition.relations:
+    for one in publication.relations:
         found.append(f"create view {one.sql} as {_query(one, current)}")
         if one.comment:
             found.append(f"comment on view {one.sql} is {literal(one.comment)}")

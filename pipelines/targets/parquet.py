@@ -24,8 +24,8 @@ import duckdb
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import Days
-from llm_usage_warehouse.targets.edition import Edition, Relation, literal, quoted
 from llm_usage_warehouse.targets.live import live_path, statements, write_live
+from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
 
 MONTH = "usage_month"
 """The name of a partition: no column is called so, which readers would take for the same."""
@@ -48,11 +48,13 @@ def parquet_folder(warehouse: WarehouseSettings) -> Path:
     return published.with_name(f"{published.stem}_parquet")
 
 
-def write_parquet(edition: Edition, warehouse: WarehouseSettings, *, whole: bool = False) -> None:
+def write_parquet(
+    publication: Publication, warehouse: WarehouseSettings, *, whole: bool = False
+) -> None:
     """Write what a publication changed, and make it the current one.
 
     Args:
-        edition: the publication.
+        publication: the publication.
         warehouse: whose.
         whole: write every file anew, whatever is there.
 
@@ -66,12 +68,12 @@ def write_parquet(edition: Edition, warehouse: WarehouseSettings, *, whole: bool
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(_folder_mode(mode))
     before = None if whole else _current(root)
-    if before is None or before.publication_id != edition.publication_id:
-        _add_publication(edition, root, before, mode)
-    write_live(statements(edition, root / CURRENT), live_path(warehouse), mode)
+    if before is None or before.publication_id != publication.publication_id:
+        _add_publication(publication, root, before, mode)
+    write_live(statements(publication, root / CURRENT), live_path(warehouse), mode)
 
 
-class _Publication:
+class _Folder:
     """A folder of Parquet files as its note describes it."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,30 +83,32 @@ class _Publication:
         self.files: list[str] = found["files"]
 
 
-def _current(root: Path) -> _Publication | None:
+def _current(root: Path) -> _Folder | None:
     """Return the publication of now; None where it is not there or lacks a file."""
     try:
-        found = _Publication((root / CURRENT).resolve(strict=True))
+        found = _Folder((root / CURRENT).resolve(strict=True))
     except (FileNotFoundError, ValueError, KeyError):
         return None
     return found if found.files == _files(found.folder) else None
 
 
-def _add_publication(edition: Edition, root: Path, before: _Publication | None, mode: int) -> None:
-    changes = edition.changes(before.publication_id if before else None)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{edition.publication_id[:8]}"
+def _add_publication(
+    publication: Publication, root: Path, before: _Folder | None, mode: int
+) -> None:
+    changes = publication.changes(before.publication_id if before else None)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{publication.publication_id[:8]}"
     fresh = root / f".{name}.new"
     for leftover in root.glob(".*.new"):
         leftover.unlink() if leftover.is_symlink() else shutil.rmtree(leftover)
     fresh.mkdir()
-    for one in edition.relations:
+    for one in publication.relations:
         if not one.has_rows_of_its_own:
             continue
         days = changes.get(one.place, frozenset[date | None]())
         if before:
             _carry_over(one, days, before, fresh)
-        _write(edition, one, days, fresh, f"{name}.parquet")
-    note = {"publication_id": edition.publication_id, "files": _files(fresh)}
+        _write(publication, one, days, fresh, f"{name}.parquet")
+    note = {"publication_id": publication.publication_id, "files": _files(fresh)}
     (fresh / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
     _settle(fresh, mode)
     fresh.rename(root / name)
@@ -116,7 +120,7 @@ def _add_publication(edition: Edition, root: Path, before: _Publication | None, 
             shutil.rmtree(old)
 
 
-def _carry_over(one: Relation, days: Days, before: _Publication, fresh: Path) -> None:
+def _carry_over(one: Relation, days: Days, before: _Folder, fresh: Path) -> None:
     """Link the files of a table that hold nothing that changed."""
     if days is None:
         return
@@ -129,21 +133,21 @@ def _carry_over(one: Relation, days: Days, before: _Publication, fresh: Path) ->
             os.link(path, fresh / kept)
 
 
-def _write(edition: Edition, one: Relation, days: Days, fresh: Path, name: str) -> None:
+def _write(publication: Publication, one: Relation, days: Days, fresh: Path, name: str) -> None:
     """Write the files of a table that hold what changed."""
     folder = fresh / one.schema / one.name
     if one.day is None:
         if days is None:
-            _copy(edition.connection, one, "true", folder / name)
+            _copy(publication.connection, one, "true", folder / name)
         return
-    for month in _all_months(edition, one) if days is None else _months(days):
+    for month in _all_months(publication, one) if days is None else _months(days):
         path = folder / _folder(month) / name
-        if not _copy(edition.connection, one, _condition(one.day, month), path):
+        if not _copy(publication.connection, one, _condition(one.day, month), path):
             path.unlink()
             path.parent.rmdir()
     if not any(folder.rglob("*.parquet")):
         # A table without rows has its columns all the same.
-        _copy(edition.connection, one, "false", folder / _folder(None) / name)
+        _copy(publication.connection, one, "false", folder / _folder(None) / name)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, one: Relation, where: str, path: Path) -> int:
@@ -164,16 +168,16 @@ def _copy(connection: duckdb.DuckDBPyConnection, one: Relation, where: str, path
     return int(rows)
 
 
-def _all_months(edition: Edition, one: Relation) -> list[date | None]:
+def _all_months(publication: Publication, one: Relation) -> list[date | None]:
     """Return every month that a table has, and a view may have."""
-    under = [read for read in edition.relations if read.place in (one.reads or {one.place})]
+    under = [read for read in publication.relations if read.place in (one.reads or {one.place})]
     queries = [
         f"select distinct date_trunc('month', {quoted(read.day)})::date as month "  # noqa: S608
         f"from {read.sql}"
         for read in under
         if read.day
     ]
-    found = edition.connection.execute(
+    found = publication.connection.execute(
         f"select distinct month from ({' union all '.join(queries)}) order by month"  # noqa: S608
     )
     return [month for (month,) in found.fetchall()]

@@ -16,7 +16,7 @@ import pyarrow.csv
 from llm_usage_warehouse.errors import RunError, UsageError
 from llm_usage_warehouse.settings import WarehouseSettings, lookup
 from llm_usage_warehouse.targets.changes import Days, rows_of
-from llm_usage_warehouse.targets.edition import Edition, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - as a type is written
@@ -104,14 +104,16 @@ def postgres_address() -> str:
     )
 
 
-def write_postgres(edition: Edition, warehouse: WarehouseSettings, *, whole: bool = False) -> None:
+def write_postgres(
+    publication: Publication, warehouse: WarehouseSettings, *, whole: bool = False
+) -> None:
     """Write what a publication changed, and commit it at once.
 
     Schema `main` becomes one that is called as the published file is, and `detail` that name with
     `_detail` after it.
 
     Args:
-        edition: the publication.
+        publication: the publication.
         warehouse: whose.
         whole: write every row anew, whatever is there.
 
@@ -126,7 +128,7 @@ def write_postgres(edition: Edition, warehouse: WarehouseSettings, *, whole: boo
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute("set local lock_timeout = %s", [PATIENCE])
-                _write(cursor, edition, warehouse.published_path.stem, whole=whole)
+                _write(cursor, publication, warehouse.published_path.stem, whole=whole)
         finally:
             connection.close()
     except psycopg2.Error as error:
@@ -135,10 +137,10 @@ def write_postgres(edition: Edition, warehouse: WarehouseSettings, *, whole: boo
         raise RunError(said.replace(password, "***") if password else said) from None
 
 
-def _write(cursor: "Cursor", edition: Edition, stem: str, *, whole: bool) -> None:
+def _write(cursor: "Cursor", publication: Publication, stem: str, *, whole: bool) -> None:
     names = {
         schema: stem if schema == "main" else f"{stem}_{schema}"
-        for schema in sorted({"main", *(one.schema for one in edition.relations)})
+        for schema in sorted({"main", *(one.schema for one in publication.relations)})
     }
     marks = _marks(cursor, stem)
     if others := sorted(name for name in names.values() if marks.get(name, "") is None):
@@ -148,21 +150,21 @@ def _write(cursor: "Cursor", edition: Edition, stem: str, *, whole: bool) -> Non
         )
     known = {marks.get(name) for name in names.values()}
     since = known.pop() if len(known) == 1 else None
-    changes = edition.changes(None if whole else since)
+    changes = publication.changes(None if whole else since)
     for schema in names.values():
         cursor.execute(f"create schema if not exists {quoted(schema)}")
-    wanted = [one for one in edition.relations if one.has_rows_of_its_own]
+    wanted = [one for one in publication.relations if one.has_rows_of_its_own]
     for one in wanted:
         schema = names[one.schema]
         days = changes.get(one.place, frozenset())
         if _columns(cursor, schema, one.name) != _wanted_columns(one):
             _create(cursor, schema, one)
             days = None
-        _replace(cursor, edition, schema, one, days)
+        _replace(cursor, publication, schema, one, days)
     _drop_others(cursor, names, wanted, marks)
     _comment(cursor, names, wanted)
     for schema in names.values():
-        mark = literal(f"{MARK}{edition.publication_id} of {stem}")
+        mark = literal(f"{MARK}{publication.publication_id} of {stem}")
         cursor.execute(f"comment on schema {quoted(schema)} is {mark}")
 
 
@@ -207,14 +209,16 @@ def _create(cursor: "Cursor", schema: str, one: Relation) -> None:
         cursor.execute(f"create index on {table} ({quoted(one.day)})")
 
 
-def _replace(cursor: "Cursor", edition: Edition, schema: str, one: Relation, days: Days) -> None:
+def _replace(
+    cursor: "Cursor", publication: Publication, schema: str, one: Relation, days: Days
+) -> None:
     """Replace the rows of the days that changed."""
     table = f"{quoted(schema)}.{quoted(one.name)}"
     where = rows_of(one.day, days)
     if where is None:
         return
     cursor.execute(f"delete from {table} where {where}")  # noqa: S608 - our own names
-    found = edition.connection.execute(f"from {one.sql} where {where}")
+    found = publication.connection.execute(f"from {one.sql} where {where}")
     for page in _pages(found.to_arrow_reader(ROWS)):
         cursor.copy_expert(f"copy {table} from stdin (format csv)", page)
 

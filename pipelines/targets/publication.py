@@ -7,9 +7,10 @@ from typing import Any
 
 import duckdb
 
+from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.targets.changes import (
     CHANGES,
-    EDITIONS,
+    ORDER,
     RECORDED,
     Days,
     Place,
@@ -23,7 +24,7 @@ RELATIONS = f"""
         from duckdb_tables()
         where
             database_name = current_database()
-            and schema_name || '.' || table_name not in ('{EDITIONS}', '{CHANGES}')
+            and schema_name || '.' || table_name not in ('{ORDER}', '{CHANGES}')
         union all
         select schema_name, view_name, sql, comment
         from duckdb_views()
@@ -93,7 +94,7 @@ class Relation:
         return self.body is None or self.schema == "main"
 
 
-class Edition:
+class Publication:
     """One publication, read from the published file, which stays as it is while it is open.
 
     Attributes:
@@ -103,12 +104,15 @@ class Edition:
 
     Args:
         connection: the published file.
+
+    Raises:
+        RunError: which tables a view reads cannot be told.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
         ((self.publication_id,),) = connection.execute(
-            f"select max_by(publication_id::varchar, number) from {EDITIONS}"  # noqa: S608
+            f"select max_by(publication_id::varchar, number) from {ORDER}"  # noqa: S608
         ).fetchall()
         self.relations = _relations(connection)
 
@@ -186,7 +190,10 @@ def _reads(
 ) -> set[Place]:
     """Return the relations that a view names in its query."""
     ((text,),) = connection.execute("select json_serialize_sql(?)", [one.body]).fetchall()
-    nodes = list(_nodes(json.loads(text)))
+    tree = json.loads(text)
+    if tree["error"]:
+        raise RunError(f"which tables {one.schema}.{one.name} reads cannot be told")
+    nodes = list(_nodes(tree))
     own = {part["key"] for node in nodes for part in node.get("cte_map", {"map": []})["map"]}
     found: set[Place] = set()
     for node in nodes:

@@ -33,7 +33,7 @@ TABLES = """
 """
 
 
-class Editions:
+class Publications:
     """A published file with a table of days, a table of one piece and a view of either kind.
 
     Args:
