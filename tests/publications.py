@@ -11,6 +11,8 @@ from llm_usage_warehouse.places import previous
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets import write_targets
 from llm_usage_warehouse.targets.changes import note
+from llm_usage_warehouse.targets.live import live_path
+from llm_usage_warehouse.targets.publication import Publication
 
 TABLES = """
     create schema detail;
@@ -31,6 +33,8 @@ TABLES = """
         ('2026-11-01', 'b', 2, null),
         (null, null, null, null);
 """
+
+HASH = "select count(*), sum(hash(row)::hugeint) from {} as row"
 
 
 class Publications:
@@ -80,6 +84,20 @@ class Publications:
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the published file."""
         return ask(self.settings.published_path, sql)
+
+
+def differing(warehouse: WarehouseSettings) -> list[str]:
+    """Return what the live file does not have as the published file has it."""
+    with (
+        duckdb.connect(str(warehouse.published_path), read_only=True) as published,
+        duckdb.connect(str(live_path(warehouse)), read_only=True) as live,
+    ):
+        return [
+            one.sql
+            for one in Publication(published).relations
+            if published.execute(HASH.format(one.sql)).fetchall()
+            != live.execute(HASH.format(one.sql)).fetchall()
+        ]
 
 
 def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -112,7 +112,7 @@ def _add_publication(
     (fresh / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
     _settle(fresh, mode)
     fresh.rename(root / name)
-    # Whoever has listed the files of the publication before still finds them, for a night.
+    # Whoever has followed the link to the publication before still finds its files, for a night.
     kept = {name, (root / CURRENT).resolve().name}
     _swap(root, name)
     for old in root.iterdir():
