@@ -14,6 +14,7 @@ from llm_usage_warehouse.settings import (
     setting_names,
     source_sections,
 )
+from llm_usage_warehouse.targets import check_targets
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ def checked_settings(names: Sequence[str] = ()) -> tuple[WarehouseSettings, list
     read_files()
     problems = [*unknown_sections(_known_sections()), *_unknown_settings(names)]
     warehouse = _or_told(load_warehouse, problems)
+    if warehouse:
+        _or_told(lambda: check_targets(warehouse), problems)
     _or_told(load_notify, problems)
     if warehouse:
         problems += wrong_seeds(warehouse.seeds)

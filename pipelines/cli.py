@@ -1,8 +1,9 @@
 """The command line: `llm-usage`. The Makefile's targets are thin calls of it.
 
-Exit codes, for a scheduler: 0 all is well; 1 some source, test or the publishing failed, and what
-could be loaded was, or `status` found a source stale; 2 the settings or the command line are wrong,
-and nothing was started; 130 or 143 it was ended by Ctrl-C or SIGTERM, and nothing is half-written.
+Exit codes, for a scheduler: 0 all is well; 1 some source, test, the publishing or a target failed,
+and what could be loaded was, or `status` found a source stale; 2 the settings or the command line
+are wrong, and nothing was started; 130 or 143 it was ended by Ctrl-C or SIGTERM, and nothing is
+half-written.
 """
 
 import logging
@@ -48,6 +49,7 @@ from llm_usage_warehouse.setting_files import project_root
 from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
 from llm_usage_warehouse.status import Form, as_json, read_status, still_differing, tell_status
 from llm_usage_warehouse.streams import Connector
+from llm_usage_warehouse.targets import check_targets, write_targets
 from llm_usage_warehouse.telling import insist, say
 from llm_usage_warehouse.values import parse_instant
 from llm_usage_warehouse.verdict import judge
@@ -321,10 +323,15 @@ def publish(
             with locked(tried):
                 report.dry_run(console, try_publishing(tried))
             return
+        check_targets(warehouse)
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors, everything=True))
             report.published(console, swap_in(warehouse, everything=True))
             report.warnings(console, write_after_publishing(warehouse))
+            unwritten = write_targets(warehouse, whole=True)
+            report.warnings(console, list(unwritten.values()))
+        if unwritten:
+            raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from llm_usage_warehouse.page import write_after_publishing
 from llm_usage_warehouse.publish import Published, publish
 from llm_usage_warehouse.runner import Run, SourceOutcome, load_source
 from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.targets import write_targets
 from llm_usage_warehouse.transform import Outcome, transform
 from llm_usage_warehouse.warehouse import HeldFile, writing
 
@@ -29,6 +30,7 @@ class Night:
         warnings: what a person should know of what belongs to no source.
         models: what dbt did; None where it was not reached.
         published: the file swapped in; None where it was not.
+        unwritten: the targets beside the published file that do not have it yet.
         stopped: why the models or the publishing could not run at all; None where they could.
     """
 
@@ -37,15 +39,17 @@ class Night:
     models: Outcome | None = None
     published: Published | None = None
     stopped: str | None = None
+    unwritten: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every source was loaded, every test passed and the file was published."""
+        """Whether every source was loaded, every test passed and all targets have it."""
         return (
             all(load.error is None for load in self.loads)
             and self.models is not None
             and self.models.ok
             and self.published is not None
+            and not self.unwritten
         )
 
 
@@ -95,6 +99,9 @@ def _build(night: Night, warehouse: WarehouseSettings) -> None:
     if night.models.is_sound and (has_news or warehouse.published_path.exists()):
         night.published = publish(warehouse, everything=night.models.tested_all)
         night.warnings += write_after_publishing(warehouse)
+        unwritten = write_targets(warehouse)
+        night.warnings += unwritten.values()
+        night.unwritten = tuple(unwritten)
 
 
 def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[SourceOutcome]:

@@ -34,6 +34,7 @@ from llm_usage_warehouse.history import Restatement, attach, last_restatements, 
 from llm_usage_warehouse.layout import OPENED, SCHEMAS, place_of, places, schema_of
 from llm_usage_warehouse.places import READABLE_FROM, SQL_PROJECT, previous, why_unusable
 from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.targets.changes import note
 from llm_usage_warehouse.warehouse import connect, connect_reading
 
 VIEWS = ("call_charges", "focus_charges", "focus_unpriced")
@@ -105,6 +106,7 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             _write_views(connection, ours)
             publication_id = stamp(connection)
             write_comments(connection, warehouse)
+            note(connection, publication_id, found)
             connection.execute("checkpoint published")
             connection.execute("detach published")
             _swap(fresh, target, int(warehouse.published_mode, 8) & ~0o222)

@@ -24,7 +24,7 @@ from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.http import Limits
 from llm_usage_warehouse.places import misplaced
 from llm_usage_warehouse.setting_files import OF_DLT, project_root, read_files, unknown_settings
-from llm_usage_warehouse.values import RULES, check_secret, memory_bytes, read_value
+from llm_usage_warehouse.values import RULES, TARGETS, check_secret, memory_bytes, read_value
 from llm_usage_warehouse.windows import SECONDS, Grid, Pace
 
 T = TypeVar("T")
@@ -143,6 +143,11 @@ class WarehouseSettings:
         "the folder of the project's own seeds: own_prices.csv, owners.csv, budgets.csv and "
         "source_roles.csv; what is not there is as shipped",
         Path("seeds"),
+    )
+    publish: list[str] = setting(
+        f"where what is published is written, of: {', '.join(TARGETS)}; the others are made from "
+        "the first",
+        ["duckdb"],
     )
     reporting_timezone: str = setting("IANA name of the zone whose days the rollups count", "UTC")
     reporting_currency: str = setting("ISO 4217 code that costs are converted to", "USD")
@@ -280,7 +285,7 @@ def load_source(cls: type[T], name: str) -> T | None:
         UsageError: some required settings are there and others are not, or one cannot be read.
     """
     required = [one.name for one in settings_of(cls) if is_required(one)]
-    if all(_lookup(f"sources.{name}.{one}") is None for one in required):
+    if all(lookup(f"sources.{name}.{one}") is None for one in required):
         return None
     return given_settings(cls, name, {})
 
@@ -300,7 +305,7 @@ def missing_settings(cls: type[Any], name: str) -> list[str]:
     return [
         _where(section, one)
         for one in settings_of(cls)
-        if is_required(one) and _lookup(f"{section}.{one.name}") is None
+        if is_required(one) and lookup(f"{section}.{one.name}") is None
     ]
 
 
@@ -319,7 +324,7 @@ def source_sections() -> dict[str, str]:
         if len(parts) == 3 and parts[0] == "SOURCES":
             names.add(parts[1].lower())
     return {
-        name: str(_lookup(f"sources.{name}.connector") or name)
+        name: str(lookup(f"sources.{name}.connector") or name)
         for name in sorted(names)
         if name not in OF_DLT
     }
@@ -340,7 +345,8 @@ def is_required(one: Field[Any]) -> bool:
     return one.default is MISSING and one.default_factory is MISSING
 
 
-def _lookup(path: str) -> Any:
+def lookup(path: str) -> Any:
+    """Return what is written for a full path, as it is written; None where nothing is."""
     found: Any = dlt.secrets.get(path)
     return dlt.config.get(path) if found is None else found
 
@@ -365,7 +371,7 @@ def _load(
         for unknown in sorted(given.keys() - set(names))
     ]
     for one in settings_of(cls):
-        raw = given[one.name] if one.name in given else _lookup(f"{section}.{one.name}")
+        raw = given[one.name] if one.name in given else lookup(f"{section}.{one.name}")
         if raw is None:
             if is_required(one):
                 problems.append(_where(section, one))

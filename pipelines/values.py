@@ -1,5 +1,6 @@
 """What may be written for a setting: its text as a value, and what that value may be."""
 
+import difflib
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +38,9 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
 
 RULES = ("failed", "held", "stale", "differs", "budget", "landing", "spend", "unpriced")
 """The rules of alerts, in the order in which they are told."""
+
+TARGETS = ("duckdb", "parquet", "postgres", "ducklake")
+"""Where what is published can be written."""
 
 FIRST_YEAR = 2000
 """No vendor has a call of an earlier year: whoever writes one has mistyped it."""
@@ -265,6 +269,16 @@ def _check_rules(value: Iterable[str]) -> None:
         raise UsageError(f"names {', '.join(unknown)}; there are {', '.join(RULES)}")
 
 
+def _check_targets(value: Iterable[str]) -> None:
+    for one in value:
+        if one not in TARGETS:
+            meant = difflib.get_close_matches(one.lower(), TARGETS, 1)
+            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(TARGETS)}"
+            raise UsageError(f"names {one}; {hint}")
+    if TARGETS[0] not in value:
+        raise UsageError(f"must name {TARGETS[0]}: the others are written from that file")
+
+
 def _check_memory(value: str) -> None:
     if memory_bytes(value) < LEAST_MEMORY:
         raise UsageError("must be 100MB or more")
@@ -276,6 +290,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "start": _check_start,
     "reporting_timezone": _check_zone,
     "published_mode": _check_mode,
+    "publish": _check_targets,
     "rates": _check_rates,
     "rates_url": _check_address,
     "memory_limit": _check_memory,

@@ -87,6 +87,8 @@ def _faults(done: Night) -> list[str]:
         found.append(f"failed: {', '.join(failed)}")
     if done.models and done.models.problems:
         found.append(f"{counted(len(done.models.problems), 'finding')} of models and tests")
+    if done.unwritten:
+        found.append(f"not written: {', '.join(done.unwritten)}")
     if done.stopped:
         found.append(done.stopped)
     if done.models and done.models.held:

@@ -256,6 +256,35 @@ def test_a_backfill_of_a_local_day(night: Night) -> None:
     assert (done.returncode, "logs" in done.stdout) == (0, True)
 
 
+def test_a_target_that_fails_is_named_and_the_others_are_written(night: Night) -> None:
+    _, shell, _ = night
+    shell.set(
+        WAREHOUSE__PUBLISH="duckdb, parquet, postgres",
+        DESTINATION__POSTGRES__CREDENTIALS="postgresql://writer@127.0.0.1:1/usage",
+    )
+    done = shell("backfill", "--from", "2026-01-01", "--to", "2026-01-02")
+    del shell.env["WAREHOUSE__PUBLISH"]
+    assert done.returncode == 1
+    assert re.search("warning postgres was not written: .*Connection refused", done.stdout)
+    assert "not written: postgres" in done.stdout.splitlines()[-1]
+    counts = []
+    for name in ("llm_usage.duckdb", "llm_usage_live.duckdb"):
+        with duckdb.connect(str(shell.folder / "data" / name), read_only=True) as connection:
+            found = connection.execute(
+                "select distinct schema_name, table_name from duckdb_columns() "
+                "where not internal and schema_name <> 'publishing' order by all"
+            ).fetchall()
+            counts.append(
+                [
+                    connection.execute(
+                        f"select count(*), sum(hash(row)::hugeint) from {schema}.{table} as row"
+                    ).fetchall()
+                    for schema, table in found
+                ]
+            )
+    assert counts[0] == counts[1]
+
+
 def test_a_warehouse_held_by_another_program_is_named(night: Night, webhook: Receiver) -> None:
     _, shell, _ = night
     with duckdb.connect(str(shell.folder / "data/warehouse.duckdb")):

@@ -13,6 +13,8 @@ from llm_usage_warehouse.differences import forget, published_tables
 from llm_usage_warehouse.layout import VERSIONED, place_of
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.targets import write_targets
+from tests import publications
 from tests.sql_helpers import FILE, WITHOUT_TESTS, SqlWarehouse, open_file
 
 NIGHTS = {
@@ -30,13 +32,14 @@ NIGHTS = {
 
 @dataclass
 class Nights:
-    """What each published night left behind."""
+    """What each published night left behind, and `unlike` what the live file has otherwise."""
 
     folder: Path
     warehouse: SqlWarehouse
     timezone: str = "UTC"
     whole: dict[str, bool] = field(default_factory=dict)
     differing: dict[str, list[str]] = field(default_factory=dict)
+    unlike: dict[str, list[str]] = field(default_factory=dict)
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -60,6 +63,9 @@ class Nights:
             forget(connection)
         whole = publish(copy)
         found = publish(WarehouseSettings(path=self.warehouse.path, published_path=self.file))
+        target = WarehouseSettings(published_path=self.file, publish=["duckdb", "parquet"])
+        assert write_targets(target) == {}
+        self.unlike[name] = publications.differing(target)
         self.whole[name] = found.whole
         self.rows[name] = found.rows
         self.differing[name] = differing(self.file, copy.published_path)
@@ -186,6 +192,7 @@ def own(nights: Nights) -> None:
 @pytest.mark.parametrize("name", NIGHTS)
 def test_every_night_is_what_a_whole_file_would_say(nights: Nights, name: str) -> None:
     assert nights.differing[name] == []
+    assert nights.unlike[name] == []
 
 
 def test_only_nights_that_change_every_day_are_whole(nights: Nights) -> None:
