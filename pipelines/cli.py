@@ -8,19 +8,16 @@ half-written.
 
 import logging
 import os
-import signal
 import sys
-import traceback
 import webbrowser
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import pendulum
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from llm_usage_warehouse import notify as notifications
@@ -30,29 +27,27 @@ from llm_usage_warehouse.asking import Format, ask, read_sql
 from llm_usage_warehouse.audit import THOROUGH
 from llm_usage_warehouse.backup import copy_files
 from llm_usage_warehouse.checks import checked_settings
-from llm_usage_warehouse.connectors import Source, connectors
+from llm_usage_warehouse.connectors import connectors
 from llm_usage_warehouse.dbt_by_hand import copy_for_dev, dev_warehouse, run_by_hand
 from llm_usage_warehouse.demo import mark_demo, simulated_vendors
-from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
+from llm_usage_warehouse.ending import EXIT_FAILED, console, ending_told, errors, state
+from llm_usage_warehouse.errors import RunError, UsageError
 from llm_usage_warehouse.focus import FileForm, write_month
 from llm_usage_warehouse.new_project import SETTINGS, ask_settings, make_project
-from llm_usage_warehouse.night_log import write_down
-from llm_usage_warehouse.nightly import Night, run_night
-from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
+from llm_usage_warehouse.night_told import checked, checked_or_told, run_and_tell, run_watched
+from llm_usage_warehouse.notify_settings import load_notify
 from llm_usage_warehouse.page import write_after_publishing, write_page
-from llm_usage_warehouse.progress import watching
 from llm_usage_warehouse.publish import publish as swap_in
 from llm_usage_warehouse.publish import try_publishing
 from llm_usage_warehouse.rates import read_rates, store_rates
 from llm_usage_warehouse.repair import faults
 from llm_usage_warehouse.setting_files import project_root
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse, refuse_demo
-from llm_usage_warehouse.status import Form, as_json, read_status, still_differing, tell_status
+from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
+from llm_usage_warehouse.status import Form, as_json, read_status, tell_status
 from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.targets import check_targets, write_targets
 from llm_usage_warehouse.telling import insist, say
 from llm_usage_warehouse.values import parse_instant
-from llm_usage_warehouse.verdict import judge
 from llm_usage_warehouse.warehouse import connect, locked, writing, writing_loaded
 
 PACKAGE = "llm-usage-warehouse"
@@ -76,14 +71,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
-errors = Console(stderr=True, soft_wrap=True)
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""As a shell tells what ended by one of these signals."""
-
 SourceOption = Annotated[
     list[str] | None, typer.Option("--source", help="Only this source; may be given again.")
 ]
@@ -121,65 +108,6 @@ def main(
     console.quiet = quiet
 
 
-state = {"verbose": False}
-
-
-class _TerminatedError(KeyboardInterrupt):
-    """Whoever started the program wants it to end, and it takes the way of Ctrl-C."""
-
-
-def _terminate(*_: object) -> None:
-    raise _TerminatedError
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what goes wrong into one line on standard error and an exit code."""
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    except UsageError as error:
-        for problem in error.problems:
-            # DuckDB points at the place in a query, on a line of its own.
-            for line in problem.splitlines():
-                say(errors, line)
-        _fail(error, EXIT_USAGE)
-    except RunError as error:
-        say(errors, str(error))
-        _fail(error, EXIT_FAILED)
-    except KeyboardInterrupt as error:
-        _end_at_once(error)
-    except (typer.Exit, typer.Abort):
-        raise
-    except BrokenPipeError:
-        # `| head` has seen enough. What is still buffered must not fail at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
-        say(errors, f"{in_a_line(error)}; {next_step(error)}")
-        _fail(error, EXIT_FAILED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _end_at_once(error: KeyboardInterrupt) -> None:
-    ended = "terminated" if isinstance(error, _TerminatedError) else "interrupted"
-    say(errors, f"{ended}{_how_far(error)}; nothing is half-written: run it again to go on")
-    sys.stderr.flush()
-    by = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
-    # Threads that wait for a vendor would keep a plain exit waiting with them.
-    os._exit(EXIT_INTERRUPTED[by])
-
-
-def _how_far(error: KeyboardInterrupt) -> str:
-    return "".join(f" after {note}" for note in getattr(error, "__notes__", ()))
-
-
-def _fail(error: Exception, code: int) -> None:
-    if state["verbose"]:
-        traceback.print_exception(error)
-    raise typer.Exit(code) from None
-
-
 @app.command()
 def init(
     folder: Annotated[
@@ -191,7 +119,7 @@ def init(
     ] = None,
 ) -> None:
     """Make a project of your own: settings in .dlt/, and prices, teams and budgets in seeds/."""
-    with _told():
+    with ending_told():
         is_new = not (folder / SETTINGS).exists()
         asks = is_new and (sys.stdin.isatty() if ask_for is None else ask_for)
         written = make_project(folder, list(ask_settings()) if asks else [])
@@ -215,12 +143,12 @@ def nightly(
     ] = None,
 ) -> None:
     """Load what is new, build the models, test them, publish."""
-    with _told():
-        warehouse, sources = _checked_or_told(source)
+    with ending_told():
+        warehouse, sources = checked_or_told(source)
         now = parse_instant(until, warehouse.reporting_timezone) if until else None
         if now and now > pendulum.now("UTC"):
             raise UsageError(f"--until {now} lies in the future")
-        _night(warehouse, sources, now)
+        run_and_tell(warehouse, sources, now)
 
 
 @app.command()
@@ -230,13 +158,13 @@ def backfill(
     source: SourceOption = None,
 ) -> None:
     """Load any stretch of time again, without moving a watermark."""
-    with _told():
+    with ending_told():
         zone = load_warehouse().reporting_timezone
         start, end = parse_instant(from_, zone), parse_instant(to, zone)
         if start >= end:
             raise UsageError(f"--from {from_} is not before --to {to}; swap them")
-        warehouse, sources = _checked(source)
-        _night(warehouse, sources, period=(start, end))
+        warehouse, sources = checked(source)
+        run_and_tell(warehouse, sources, period=(start, end))
 
 
 @app.command()
@@ -248,20 +176,20 @@ def audit(
     source: SourceOption = None,
 ) -> None:
     """Run a night whose audit looks at another stretch: by default at the last 90 days."""
-    with _told():
-        warehouse, sources = _checked(source)
+    with ending_told():
+        warehouse, sources = checked(source)
         zone, present = warehouse.reporting_timezone, pendulum.now("UTC")
         start = parse_instant(from_, zone) if from_ else present - THOROUGH
         end = parse_instant(to, zone) if to else present
         if start >= end:
             raise UsageError(f"--from {start} is not before --to {end}")
-        _night(warehouse, sources, audited=(start, end))
+        run_and_tell(warehouse, sources, audited=(start, end))
 
 
 @app.command()
 def transform() -> None:
     """Build the models that new rows touch, without loading or testing."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         with _writing(warehouse) as vendors:
             _models(models.transform(warehouse, vendors, tests=False))
@@ -274,7 +202,7 @@ def check(
     ] = False,
 ) -> None:
     """Run every data test on the days that were built last."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         with _writing(warehouse) as vendors:
             _models(models.check(warehouse, vendors, everything=everything))
@@ -291,7 +219,7 @@ def dbt_by_hand(
     ] = False,
 ) -> None:
     """Run dbt as a night does: the same project, variables, memory, folders and lock."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         if dev:
             if copy_for_dev(warehouse):
@@ -311,7 +239,7 @@ def publish(
     ] = False,
 ) -> None:
     """Test all of the warehouse and, where every test passes, swap in a new published file."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         if dev and not dry_run:
             raise UsageError("--dev is for --dry-run: a copy is never published")
@@ -341,7 +269,7 @@ def rates(
     ],
 ) -> None:
     """Take in exchange rates that the European Central Bank published."""
-    with _told():
+    with ending_told():
         found = read_rates(file)
         warehouse = load_warehouse()
         with writing(warehouse), connect(warehouse) as connection:
@@ -358,7 +286,7 @@ def page(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the web browser.")] = False,
 ) -> None:
     """Write the page anew that every publishing writes, and say where it is."""
-    with _told():
+    with ending_told():
         path = write_page(load_warehouse())
         say(console, str(path))
         if open_:
@@ -375,7 +303,7 @@ def status(
 
     Ends with 1 where a source is stale.
     """
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         found = read_status(warehouse)
         if form is Form.JSON:
@@ -393,7 +321,7 @@ def notify(
     ] = False,
 ) -> None:
     """Try the ways by which a night tells of itself."""
-    with _told():
+    with ending_told():
         if not test:
             raise UsageError("say --test: a night sends its message by itself")
         settings = load_notify()
@@ -425,7 +353,7 @@ def query(
     ] = False,
 ) -> None:
     """Ask the published file; it can be asked at any time, also while a load runs."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         instant = parse_instant(as_of, warehouse.reporting_timezone) if as_of else None
         ask(warehouse, read_sql(sql), output, as_of=instant, exact=exact)
@@ -440,7 +368,7 @@ def focus(
     ] = Path(),
 ) -> None:
     """Write what a month cost as a file for finance, in the form FOCUS 1.2."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         report.focus(console, warehouse, write_month(warehouse, month, form, out))
 
@@ -448,17 +376,17 @@ def focus(
 @app.command()
 def demo() -> None:
     """Load two weeks of simulated vendors, and show what a morning looks like."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         mark_demo(warehouse)
         with simulated_vendors(warehouse) as vendors:
             warehouse, sources = checked_settings(vendors.sources)
             *earlier, tonight = vendors.nights
             for night in earlier:
-                done = _run(warehouse, sources, night)
+                done = run_watched(warehouse, sources, night)
                 report.earlier_night(console, night, done)
                 vendors.deliver()
-            _night(warehouse, sources, tonight)
+            run_and_tell(warehouse, sources, tonight)
 
 
 @app.command()
@@ -466,7 +394,7 @@ def repair(
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
 ) -> None:
     """Put right what no night can: damaged files, and tables that were dropped by hand."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         with locked(warehouse):
             found = faults(warehouse)
@@ -482,7 +410,7 @@ def backup(
     folder: Annotated[Path, typer.Argument(help="A folder to copy the files into.")],
 ) -> None:
     """Copy the private and the published file while nothing is being written."""
-    with _told():
+    with ending_told():
         warehouse = load_warehouse()
         # Nothing may be made where there is nothing to copy.
         with locked(warehouse):
@@ -499,81 +427,3 @@ def _models(outcome: models.Outcome) -> None:
     report.models(console, outcome)
     if not outcome.ok:
         raise typer.Exit(EXIT_FAILED)
-
-
-def _checked(names: list[str] | None) -> tuple[WarehouseSettings, list[Source]]:
-    """Return all settings of a run into a warehouse of real rows."""
-    warehouse, sources = checked_settings(names or ())
-    refuse_demo(warehouse)
-    return warehouse, sources
-
-
-def _checked_or_told(names: list[str] | None) -> tuple[WarehouseSettings, list[Source]]:
-    """Return all settings; that they are wrong is told by message, too, where that is possible."""
-    try:
-        return _checked(names)
-    except UsageError as error:
-        with suppress(UsageError):
-            line = "NOT STARTED: the settings or the command line are wrong"
-            _warn(notifications.tell_end(load_notify(), line, error.problems))
-        raise
-
-
-def _night(
-    warehouse: WarehouseSettings,
-    sources: Sequence[Source],
-    now: pendulum.DateTime | None = None,
-    period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
-    audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
-) -> None:
-    began = pendulum.now("UTC")
-    ways = load_notify()
-    with _end_told(warehouse, ways):
-        night = _run(warehouse, sources, now, period, audited)
-        verdict = judge(warehouse, night)
-    night.warnings += notifications.tell_night(warehouse, ways, night, verdict)
-    report.night(console, warehouse, night, verdict)
-    failed = not night.ok or (warehouse.fail_on_differences and still_differing(warehouse))
-    code = EXIT_FAILED if failed else 0
-    write_down(warehouse, night, verdict, began, pendulum.now("UTC"), code)
-    if failed:
-        raise typer.Exit(code)
-
-
-@contextmanager
-def _end_told(warehouse: WarehouseSettings, ways: NotifySettings) -> Iterator[None]:
-    """Tell by message, too, of a run that comes to no verdict, but for one ended by hand."""
-    try:
-        yield
-    except _TerminatedError as error:
-        line, patience = f"TERMINATED{_how_far(error)}", notifications.PATIENCE_AT_THE_END
-        if not demo_mark(warehouse).exists():
-            _warn(notifications.tell_end(ways, line, patience=patience))
-        raise
-    except Exception as error:
-        line = str(error) if isinstance(error, RunError) else in_a_line(error)
-        if not demo_mark(warehouse).exists():
-            _warn(notifications.tell_end(ways, f"NOT PUBLISHED: {line}"))
-        raise
-
-
-def _warn(warnings: Iterable[str]) -> None:
-    for one in warnings:
-        say(errors, report.WARNING, f" {one}")
-
-
-def _run(
-    warehouse: WarehouseSettings,
-    sources: Sequence[Source],
-    now: pendulum.DateTime | None,
-    period: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
-    audited: tuple[pendulum.DateTime, pendulum.DateTime] | None = None,
-) -> Night:
-    with watching(errors, quiet=console.quiet) as watcher:
-        present = now or pendulum.now("UTC")
-        try:
-            return run_night(sources, warehouse, watcher, present, period, audited)
-        except KeyboardInterrupt as interrupt:
-            if so_far := watcher.so_far():
-                interrupt.add_note(so_far)
-            raise
