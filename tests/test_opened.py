@@ -14,6 +14,7 @@ from llm_usage_warehouse.connectors import configured_sources, connectors
 from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.layout import OPENED
 from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.page.queries import QUERIES
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.rates import create_rates_table
@@ -220,6 +221,13 @@ def test_the_past_of_costs_and_tokens_can_be_asked(
         assert capfd.readouterr().out.split() == ['"n"', str(file.ask(sql)[0][0])]
     with pytest.raises(UsageError, match=r"budgets keeps no history.*\.main\.budgets is the one"):
         ask(file.warehouse, "from budgets", as_of=now)
+
+
+def test_what_is_printed_to_copy_runs_in_any_tool(file: File) -> None:
+    alerts = [query for (query,) in file.ask("select query from alerts")]
+    with duckdb.connect(str(file.warehouse.published_path), read_only=True) as connection:
+        for sql in (*(path.read_text() for path in QUERIES.glob("*.sql")), *alerts):
+            assert connection.sql(sql).columns
 
 
 def test_each_view_stands_on_its_own_file_wherever_that_is_attached(
