@@ -17,6 +17,7 @@ from rich.console import Console
 
 from llm_usage_warehouse.as_of import go_back
 from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.tables import is_number, say_texts, table_of, width_of
@@ -40,13 +41,22 @@ class Format(StrEnum):
 
 
 def read_sql(given: str) -> str:
-    """Return the SQL that an argument means: itself, that of a file `*.sql`, or of input where `-`.
+    """Return the SQL that an argument means.
+
+    Args:
+        given: SQL; a file `*.sql`; `-` for what standard input has; or the number of one of the
+            questions in sql/analyses, which an installed package has, too.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: the file cannot be read, or no question has the number.
     """
     if given == "-":
         return sys.stdin.read()
+    if given.isdecimal():
+        questions = sorted((SQL_PROJECT / "analyses").glob("*.sql"))
+        if not 1 <= int(given) <= len(questions):
+            raise UsageError(f"there are questions 1 to {len(questions)}, and none is {given}")
+        return questions[int(given) - 1].read_text(encoding="utf-8")
     if not given.endswith(".sql"):
         return given
     try:

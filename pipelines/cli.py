@@ -339,7 +339,10 @@ def notify(
 @app.command(context_settings={"ignore_unknown_options": True})
 def query(
     sql: Annotated[
-        str, typer.Argument(help="One SQL query over the published tables, a .sql file, or - .")
+        str,
+        typer.Argument(
+            help="SQL over the published tables, a .sql file, - , or a question: 1 to 12."
+        ),
     ],
     as_of: Annotated[
         str | None,

@@ -139,5 +139,8 @@ def test_a_query_can_stand_in_a_file_or_come_from_a_pipe(
     assert read_sql(str(tmp_path / "a.sql")) == "select 1"
     assert read_sql("-") == "select 2"
     assert read_sql("select 3") == "select 3"
+    assert read_sql("2").startswith("-- What did yesterday cost")
+    with pytest.raises(UsageError, match="questions 1 to 12, and none is 13"):
+        read_sql("13")
     with pytest.raises(UsageError, match=r"gone\.sql: No such file"):
         read_sql(str(tmp_path / "gone.sql"))
