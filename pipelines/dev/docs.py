@@ -37,7 +37,7 @@ traffic follows the clock, so that every run gives other figures. "Yesterday" is
 any source has complete; seven days are those up to it. To ask one of your own warehouse:
 
 ```
-llm-usage query sql/analyses/02_what_did_yesterday_cost.sql
+llm-usage query 2
 ```
 """
 
