@@ -1,7 +1,7 @@
 """Writes a month of the published costs as FOCUS, the form in which finance takes bills in.
 
 What the columns say is the business of the views `focus_charges` and `focus_unpriced`
-(sql/models/charges); here they become files. https://focus.finops.org/focus-specification/v1-2/
+(sql/models/marts/charges); here they become files. https://focus.finops.org/focus-specification/v1-2/
 """
 
 import re

@@ -75,7 +75,7 @@ def test_model_that_fails_tells_what_the_database_said(warehouse: WarehouseSetti
     run(warehouse, "update raw_aiproxy.logs set metadata = null")
     (line,) = failed.problems
     assert line.startswith("model calls: Conversion Error: Malformed JSON")
-    assert "(models/marts/calls.sql); what stands on it was not built" in line
+    assert "(models/marts/core/calls.sql); what stands on it was not built" in line
     assert Path(line.rsplit(" ", 1)[1]).read_text()
 
 

@@ -3,8 +3,6 @@
 -- Inputs: what each team spent by source on the complete days of those weeks.
 -- Rule: a day of this month that is to come, or that a late source has not told, costs
 -- the mean of its weekdays in them, source by source; NULL where one lacks some weekday.
-{{ config(schema='intermediate') }}
-
 with team_costs as (
     select * from {{ ref('team_costs') }}
 ),

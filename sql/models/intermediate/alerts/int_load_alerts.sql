@@ -2,8 +2,6 @@
 -- Key: rule, source_name, usage_date.
 -- Inputs: reconciliation, the sources that are held.
 -- Rule: a total that differs here was read again by the night's audit, and still does.
-{{ config(schema='intermediate') }}
-
 with reconciliation as (
     select * from {{ ref('reconciliation') }}
 ),

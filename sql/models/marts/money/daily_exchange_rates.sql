@@ -2,8 +2,6 @@
 -- Key: usage_date, currency.
 -- Rule: the newest rate of that day or of rate_max_age days before it; else NULL.
 {%- set reporting_currency = "'" ~ var('reporting_currency') ~ "'" %}
-{{ config(materialized='table') }}
-
 with daily_costs as (
     select * from {{ ref('daily_costs') }}
 ),

@@ -3,8 +3,6 @@
 -- Inputs: the calls, how their models are listed and priced, money without a call.
 -- Rule: its start picks the price of a call, its end the hours, as vendors with hours
 -- meter, its input tokens the tier of all of it.
-{{ config(schema='intermediate') }}
-
 with calls as (
     select * from {{ ref('calls') }}
 ),

@@ -3,8 +3,6 @@
 -- Inputs: costs that count in totals, the budgets, the outlook on the rest of the month.
 -- Rule: complete days only, up to through_date; a month that is over lands at its sum and
 -- at what its last days are expected to add, where a source is late.
-{{ config(materialized='table') }}
-
 with team_costs as (
     select * from {{ ref('team_costs') }}
 ),

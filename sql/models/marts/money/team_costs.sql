@@ -1,8 +1,6 @@
 -- Grain: one row per local day, team, source, model and currency.
 -- Key: all of these; currency is NULL where unpriced.
 -- Rule: team unassigned is part of it, so that the sum is that of daily_costs.
-{{ config(materialized='table') }}
-
 with costs as (
     select * from {{ ref('daily_costs_converted') }}
 ),

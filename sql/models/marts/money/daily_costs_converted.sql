@@ -2,8 +2,6 @@
 -- Key: as there.
 -- Rule: without a rate the converted cost is NULL, and its calls count as unconverted;
 -- what no team owns is of team unassigned.
-{{ config(materialized='table') }}
-
 with daily_costs as (
     select * from {{ ref('daily_costs') }}
 ),

@@ -3,7 +3,7 @@
 -- from_minute, tier.
 -- Rule: each token kind becomes a column; tenant is the source whose calls alone it
 -- prices, or empty.
-{{ config(materialized='table', schema='intermediate') }}
+{{ config(materialized='table') }}
 
 with all_prices as (
     select * from {{ ref('int_prices') }}

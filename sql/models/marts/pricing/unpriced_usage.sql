@@ -1,8 +1,6 @@
 -- Grain: one row per source, model and reason for which nothing says what its calls cost.
 -- Key: source_name, provider_name, model, reason.
 -- Inputs: the usage without a cost of each day.
-{{ config(materialized='table') }}
-
 with unpriced_days as (
     select * from {{ ref('int_unpriced_days') }}
 ),

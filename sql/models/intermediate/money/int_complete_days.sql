@@ -3,8 +3,6 @@
 -- Inputs: the ledger of all loads, the stretches without a gap, the role of the source.
 -- Rule: a day is complete if all streams began before it and all scopes reached its end.
 -- Rule: a scope counts until a run that was not cut short has left it out.
-{{ config(schema='intermediate') }}
-
 with load_ledger as (
     select * from {{ ref('int_load_ledger') }}
 ),

@@ -2,8 +2,6 @@
 -- has no token_kind.
 -- Key: price_id.
 -- Inputs: your own prices, those of gateways' tenants, the public lists.
-{{ config(schema='intermediate') }}
-
 with own_prices as (
     select * from {{ ref('own_prices') }}
 ),

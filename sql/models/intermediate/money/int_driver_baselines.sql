@@ -3,8 +3,6 @@
 -- Inputs: daily costs, with 0 for a day on which the source cost nothing.
 -- Rule: a day is held against the median, by cost, of its weekday's last four; of two in
 -- the middle against the cheaper, so that it is one day, with all that happened on it.
-{{ config(schema='intermediate') }}
-
 with daily_costs as (
     select * from {{ ref('daily_costs') }}
 ),

@@ -3,7 +3,7 @@
 -- Inputs: the models of all calls, what prefixes mean, the names in the price sheets.
 -- Rule: a name is looked for at its provider alone: as sent, without prefixes, with its
 -- date in another spelling, and only last without it.
-{{ config(materialized='table', schema='intermediate') }}
+{{ config(materialized='table') }}
 
 with calls as (
     select * from {{ ref('calls') }}

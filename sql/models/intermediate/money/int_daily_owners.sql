@@ -1,8 +1,6 @@
 -- Grain: one row per local day, source, account, app and API key that a team owns then.
 -- Key: all of these; one that is not known is NULL.
 -- Rule: an API key beats an app, an app an account, an account a source.
-{{ config(schema='intermediate') }}
-
 with daily_costs as (
     select * from {{ ref('daily_costs') }}
 ),

@@ -2,7 +2,7 @@
 -- Key: source_name, provider, region, model, valid_from, from_minute, tier.
 -- Inputs: the names under which models are listed, the price sheets of their provider.
 -- Rule: the lowest precedence wins, then exact before prefix, then the longest prefix.
-{{ config(materialized='table', schema='intermediate') }}
+{{ config(materialized='table') }}
 
 with model_names as (
     select * from {{ ref('int_model_names') }}

@@ -2,8 +2,6 @@
 -- Key: all of rule, source_name, team, currency, usage_date and month.
 -- Inputs: costs and budgets of sources that count in totals; limits of the settings.
 -- Rule: the last seven complete days are looked at, and the months that they lie in.
-{{ config(schema='intermediate') }}
-
 with cost_drivers as (
     select * from {{ ref('cost_drivers') }}
 ),

@@ -2,8 +2,6 @@
 -- Key: source_name, provider_name; NULL is every provider that has no row of its own.
 -- Inputs: the sources that anything was loaded of, the seed that names the parties.
 -- Rule: a row that names the source beats all others, then one that names the provider.
-{{ config(materialized='table') }}
-
 with sources as (
     select * from {{ ref('int_source_roles') }}
 ),

@@ -2,8 +2,6 @@
 -- Key: all of these.
 -- Inputs: what each model cost and did on each day, the baseline of each day.
 -- Rule: volume + mix + cache + price = change, exactly: price takes what others leave.
-{{ config(materialized='table') }}
-
 with model_days as (
     select * from {{ ref('int_model_days') }}
 ),

@@ -2,8 +2,6 @@
 -- Key: alert_id; rule, source_name, team, currency, usage_date, month, and for a budget
 -- the step that is passed.
 -- Inputs: the alerts on money and on loading; the rules that are switched off.
-{{ config(materialized='table') }}
-
 with spending_alerts as (
     select * from {{ ref('int_spending_alerts') }}
 ),

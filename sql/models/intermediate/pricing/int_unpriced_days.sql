@@ -7,7 +7,6 @@
     incremental_strategy='touched_days',
     unique_key=['source_name', 'usage_date'],
     on_schema_change='sync_all_columns',
-    schema='intermediate',
 ) }}
 
 with touched_days as (

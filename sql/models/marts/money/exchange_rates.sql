@@ -2,8 +2,6 @@
 -- Key: base_currency, valid_on.
 -- Inputs: units per euro, from your seed and from the European Central Bank's files.
 -- Rule: both are rates of the euro, so that a rate between two others is their quotient.
-{{ config(materialized='table') }}
-
 with reference_rates as (
     select * from {{ ref('reference_rates') }}
 ),

@@ -3,8 +3,6 @@
 -- Inputs: daily costs; the same by kind of token; what caching saved.
 -- Rule: what was charged is NULL where nothing tells the kinds of tokens apart;
 -- input_tokens, cached_tokens and saving are where no call has a list price.
-{{ config(schema='intermediate') }}
-
 with daily_costs as (
     select * from {{ ref('daily_costs') }}
 ),
