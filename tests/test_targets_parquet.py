@@ -9,7 +9,7 @@ import pytest
 from llm_usage_warehouse.targets import write_targets
 from llm_usage_warehouse.targets.live import live_path
 from llm_usage_warehouse.targets.parquet import parquet_folder
-from tests.publications import TABLES, Publications, ask
+from tests.publications import TABLES, Publications, ask, differing
 
 NOVEMBER = {"calls": "usage_date = date '2026-11-01'", "names": "true"}
 INSERT = "insert into detail.calls values ('2026-11-01', 'a', 4, null)"
@@ -106,6 +106,14 @@ def test_a_log_that_grows_with_each_publication_writes_no_day_anew(
     publications.publish(row, {"calls": "false", "names": "true"})
     after = files(publications)
     assert [place for place in after if after[place] != before[place]] == ["detail/publications"]
+
+
+def test_a_view_of_one_piece_is_written_whenever_a_day_under_it_changed(
+    publications: Publications,
+) -> None:
+    publications.publish("create view main.totals as select sum(cost) as cost from detail.calls")
+    publications.publish(INSERT, {"calls": "usage_date = date '2026-11-01'"})
+    assert differing(publications.settings) == []
 
 
 def test_nothing_new_writes_nothing(publications: Publications) -> None:

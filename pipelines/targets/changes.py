@@ -21,7 +21,7 @@ RECORDED = "recorded_at"
 REMEMBERED = 35
 """Publications: a target that is further behind is written whole."""
 
-OWN_SCHEMA = "publishing"
+OWN_SCHEMA = "ops"
 
 ORDER, CHANGES = (f"{OWN_SCHEMA}.publishing_{name}" for name in ("order", "changes"))
 """Where the notes are in the published file; no target has them."""

@@ -139,11 +139,12 @@ class Publication:
                 for place in one.reads or {one.place}
                 if place in tables and not (one.day and by_place[place].is_log)
             ]
-            days = [tables[each.place] for each in touched]
-            if any(each.day is None for each in touched) or None in days:
-                found[one.place] = None
-            elif touched:
-                found[one.place] = frozenset().union(*(each for each in days if each is not None))
+            if touched:
+                days = [tables[each.place] for each in touched]
+                in_one_piece = None in (one.day, *(each.day for each in touched))
+                known = [each for each in days if each is not None]
+                is_whole = in_one_piece or len(known) < len(days)
+                found[one.place] = None if is_whole else frozenset().union(*known)
         return found
 
 
