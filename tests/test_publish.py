@@ -59,7 +59,12 @@ def test_only_the_marts_are_published(warehouse: WarehouseSettings) -> None:
     assert publish(warehouse).rows == {"daily": 1000}
     assert read(
         warehouse.published_path, "select schema || '.' || name from (show all tables)"
-    ) == [("detail.daily",), ("ops.publishing_stamp",)]
+    ) == [
+        ("detail.daily",),
+        ("ops.publishing_changes",),
+        ("ops.publishing_order",),
+        ("ops.publishing_stamp",),
+    ]
     assert read(warehouse.published_path, "describe detail.daily")[1][1] == "DECIMAL(38,12)"
 
 
