@@ -6,6 +6,7 @@ from typing import TypeVar
 from llm_usage_warehouse.connectors import Source, configured_sources, connectors
 from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.notify_settings import load_notify
+from llm_usage_warehouse.own_seeds import wrong_seeds
 from llm_usage_warehouse.setting_files import read_files, unknown_sections, unknown_settings
 from llm_usage_warehouse.settings import (
     WarehouseSettings,
@@ -28,6 +29,8 @@ def checked_settings(names: Sequence[str] = ()) -> tuple[WarehouseSettings, list
     problems = [*unknown_sections(_known_sections()), *_unknown_settings(names)]
     warehouse = _or_told(load_warehouse, problems)
     _or_told(load_notify, problems)
+    if warehouse:
+        problems += wrong_seeds(warehouse.seeds)
     sources = _or_told(lambda: configured_sources(names), problems)
     if problems or warehouse is None or sources is None:
         # Sources are tried in the reporting time zone, so that a wrong one may be told twice.

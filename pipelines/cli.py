@@ -33,6 +33,7 @@ from llm_usage_warehouse.connectors import Source, connectors
 from llm_usage_warehouse.demo import mark_demo, simulated_vendors
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
 from llm_usage_warehouse.focus import FileForm, write_month
+from llm_usage_warehouse.new_project import SETTINGS, ask_settings, make_project
 from llm_usage_warehouse.night_log import write_down
 from llm_usage_warehouse.nightly import Night, run_night
 from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
@@ -173,6 +174,33 @@ def _fail(error: Exception, code: int) -> None:
     if state["verbose"]:
         traceback.print_exception(error)
     raise typer.Exit(code) from None
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Of the project; made if it is not there.")
+    ] = Path(),
+    ask_for: Annotated[
+        bool | None,
+        typer.Option("--ask/--no-ask", help="Ask for settings; by default on a terminal."),
+    ] = None,
+) -> None:
+    """Make a project of your own: settings in .dlt/, and prices, teams and budgets in seeds/."""
+    with _told():
+        is_new = not (folder / SETTINGS).exists()
+        asks = is_new and (sys.stdin.isatty() if ask_for is None else ask_for)
+        written = make_project(folder, list(ask_settings()) if asks else [])
+        for path in written:
+            say(console, f"wrote {path}")
+        if not written:
+            say(console, "nothing is missing")
+        there = "" if folder.resolve() == Path.cwd() else f"cd {folder}; "
+        say(
+            console,
+            f"next: {there}fill in .dlt/config.toml and .dlt/secrets.toml, then llm-usage "
+            "nightly; or llm-usage demo, with simulated vendors",
+        )
 
 
 @app.command()

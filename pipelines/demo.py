@@ -113,7 +113,7 @@ def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
         if not line:
             raise RunError(
                 f"the simulator did not start; if the ports of the last demo are taken ({ports}), "
-                "`make clean` and run it again"
+                f"remove {warehouse.data_folder} and run it again"
             )
         settings = json.loads(line)
         rates = settings.pop("central_bank")

@@ -74,10 +74,11 @@ def _fetched(client: httpx.Client, name: str) -> pa.Table:
 
 def _last_day(connection: duckdb.DuckDBPyConnection) -> date | None:
     try:
-        found = connection.execute("select max(valid_on) from raw_rates.ecb").fetchone()
+        ((found,),) = connection.execute("select max(valid_on) from raw_rates.ecb").fetchall()
     except duckdb.CatalogException:
         return None
-    return found[0] if found else None
+    newest: date | None = found
+    return newest
 
 
 def _weekdays(known: date, newest: date) -> int:

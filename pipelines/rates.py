@@ -153,10 +153,9 @@ def store_rates(connection: duckdb.DuckDBPyConnection, rates: pa.Table) -> Loade
         "insert into raw_rates.ecb by name select *, current_timestamp as loaded_at from changed"
     )
     connection.commit()
-    told = connection.execute(
+    (told,) = connection.execute(
         "select min(valid_on), max(valid_on), count(*), (select count(*) from changed) from found"
-    ).fetchone()
-    assert told is not None  # noqa: S101 - an aggregate has one row
+    ).fetchall()
     return Loaded(*told)
 
 

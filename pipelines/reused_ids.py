@@ -39,7 +39,8 @@ def _is_there(connection: duckdb.DuckDBPyConnection, dataset: str, table: Table)
         "select 1 from duckdb_tables() where schema_name = ? and table_name = ?",
         [dataset, table.name],
     )
-    return found.fetchone() is not None
+    # Read to its end: DuckDB 2 registers nothing beside a result that is not.
+    return bool(found.fetchall())
 
 
 def _check(
@@ -61,13 +62,14 @@ def _check(
             where {others}
             limit 1
             """  # noqa: S608 - names of our own tables
-        ).fetchone()
+        ).fetchall()
     finally:
         connection.unregister(PACKAGE)
-    if found is None:
+    if not found:
         return
+    (call,) = found[0]
     raise RunError(
-        f"{source_name}: {table.id_column} {found[0]} of {table.name} is another call's than the "
+        f"{source_name}: {table.id_column} {call} of {table.name} is another call's than the "
         "one that is stored under it: the server's ids began again, as they do when its database "
         "is made anew. Nothing of this package was written, and the stored calls are as they were. "
         f"Read the new database under a name of its own: rename [sources.{source_name}] in "

@@ -139,6 +139,11 @@ class WarehouseSettings:
         "name a folder in published_path that they may enter",
         "0644",
     )
+    seeds: Path = setting(
+        "the folder of the project's own seeds: own_prices.csv, owners.csv, budgets.csv and "
+        "source_roles.csv; what is not there is as shipped",
+        Path("seeds"),
+    )
     reporting_timezone: str = setting("IANA name of the zone whose days the rollups count", "UTC")
     reporting_currency: str = setting("ISO 4217 code that costs are converted to", "USD")
     rate_max_age: Duration = setting(
@@ -201,7 +206,7 @@ def refuse_demo(warehouse: WarehouseSettings) -> None:
     if demo_mark(warehouse).exists():
         raise UsageError(
             f"{warehouse.data_folder} holds the demo's simulated rows; remove the folder "
-            "(`make clean`) or set [warehouse] path to another one"
+            "or set [warehouse] path to another one"
         )
 
 
@@ -224,7 +229,12 @@ def load_warehouse() -> WarehouseSettings:
         problems += error.problems
     if found:
         root = project_root()
-        found = replace(found, path=root / found.path, published_path=root / found.published_path)
+        found = replace(
+            found,
+            path=root / found.path,
+            published_path=root / found.published_path,
+            seeds=root / found.seeds,
+        )
         problems += misplaced(found.path, found.published_path)
     if problems or not found or not alerts:
         raise UsageError(*problems)
@@ -269,7 +279,7 @@ def load_source(cls: type[T], name: str) -> T | None:
     Raises:
         UsageError: some required settings are there and others are not, or one cannot be read.
     """
-    required = [one.name for one in _settings_of(cls) if _is_required(one)]
+    required = [one.name for one in settings_of(cls) if is_required(one)]
     if all(_lookup(f"sources.{name}.{one}") is None for one in required):
         return None
     return given_settings(cls, name, {})
@@ -289,8 +299,8 @@ def missing_settings(cls: type[Any], name: str) -> list[str]:
     section = f"sources.{name}"
     return [
         _where(section, one)
-        for one in _settings_of(cls)
-        if _is_required(one) and _lookup(f"{section}.{one.name}") is None
+        for one in settings_of(cls)
+        if is_required(one) and _lookup(f"{section}.{one.name}") is None
     ]
 
 
@@ -317,14 +327,16 @@ def source_sections() -> dict[str, str]:
 
 def setting_names(cls: Any) -> list[str]:
     """Return the names of all settings of a class."""
-    return [one.name for one in _settings_of(cls)]
+    return [one.name for one in settings_of(cls)]
 
 
-def _settings_of(cls: Any) -> list[Field[Any]]:
+def settings_of(cls: Any) -> list[Field[Any]]:
+    """Return the fields of a class of settings that a person may set."""
     return [one for one in fields(cls) if "meaning" in one.metadata]
 
 
-def _is_required(one: Field[Any]) -> bool:
+def is_required(one: Field[Any]) -> bool:
+    """Whether a setting has no default."""
     return one.default is MISSING and one.default_factory is MISSING
 
 
@@ -352,16 +364,16 @@ def _load(
         f"{unknown} is no setting of [{section}]; there are {', '.join(names)}"
         for unknown in sorted(given.keys() - set(names))
     ]
-    for one in _settings_of(cls):
+    for one in settings_of(cls):
         raw = given[one.name] if one.name in given else _lookup(f"{section}.{one.name}")
         if raw is None:
-            if _is_required(one):
+            if is_required(one):
                 problems.append(_where(section, one))
             continue
         try:
             values[one.name] = read_value(raw, hints[one.name], one.name)
             if one.metadata["secret"]:
-                check_secret(values[one.name], may_be_empty=not _is_required(one))
+                check_secret(values[one.name], may_be_empty=not is_required(one))
         except UsageError as error:
             shown = "its value" if one.metadata["secret"] else repr(raw)
             told = str(error).removeprefix(f"{shown} ")

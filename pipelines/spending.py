@@ -102,8 +102,8 @@ class Spent:
 
 def last_day(published: duckdb.DuckDBPyConnection) -> Spent | None:
     """Return what the last complete day cost; None where no day is complete yet."""
-    found = published.execute(LAST_DAY).fetchone()
-    return Spent(*found) if found else None
+    found = published.execute(LAST_DAY).fetchall()
+    return Spent(*found[0]) if found else None
 
 
 def tell_spending(console: Console, warehouse: WarehouseSettings) -> None:

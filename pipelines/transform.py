@@ -18,6 +18,7 @@ from llm_usage_warehouse import holding
 from llm_usage_warehouse.differences import tables
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.findings import FailedTest, failed_test, in_words
+from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -190,10 +191,10 @@ def _tested(
 def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:
     with connect(warehouse) as connection:
         try:
-            found = connection.execute(f"select max(tested_at) from {TESTED}").fetchone()  # noqa: S608
+            found = connection.execute(f"select tested_at from {TESTED}").fetchall()  # noqa: S608
         except duckdb.CatalogException:
             return None
-    return found[0] if found else None
+    return found[0][0] if found else None
 
 
 def _dbt(
@@ -201,6 +202,7 @@ def _dbt(
 ) -> Outcome:
     work = warehouse.data_folder.absolute() / "dbt"
     work.mkdir(parents=True, exist_ok=True)
+    project = dbt_project(warehouse)
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     said = work / "said.log"
@@ -209,7 +211,7 @@ def _dbt(
             [
                 # Its debug lines are thousands a night, and cost a tenth of it.
                 *("--quiet", "--no-use-colors", "--log-level-file", "info", *arguments),
-                *("--project-dir", str(SQL_PROJECT), "--profiles-dir", str(SQL_PROJECT)),
+                *("--project-dir", str(project), "--profiles-dir", str(project)),
                 *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
                 *("--vars", json.dumps(variables(warehouse))),
             ],

@@ -173,7 +173,7 @@ def is_loaded(warehouse: WarehouseSettings) -> bool:
             [LEDGER],
         ).fetchall()
         return any(
-            connection.execute(f'from "{schema}".{LEDGER} limit 1').fetchone()
+            connection.execute(f'from "{schema}".{LEDGER} limit 1').fetchall()
             for (schema,) in schemas
         )
 

@@ -72,7 +72,8 @@ def test_what_is_not_json_is_an_error(body: bytes) -> None:
     fails(body, "not complete JSON")
 
 
-@pytest.mark.parametrize("depth", [1_000, 100_000])
+# How deep is too deep is up to Python: about 1,000 levels in 3.11, 10,000 in 3.13.
+@pytest.mark.parametrize("depth", [20_000, 100_000])
 @pytest.mark.parametrize("name", [b"id", b"name", b"tags", b"notes", b"usage", b"new", b"body"])
 @pytest.mark.parametrize("kind", [(b"[", b"]"), (b'{"a":', b"}")])
 def test_bottomless_values_are_an_error(depth: int, name: bytes, kind: tuple[bytes, bytes]) -> None:

@@ -31,7 +31,7 @@ def load_public_prices(warehouse: WarehouseSettings) -> None:
         loaded = connection.execute(
             "select columns('^(package_version|flattening)$') from raw_prices.genai_package"
         )
-        if loaded.fetchone() == present:
+        if loaded.fetchall() == [present]:
             return
         # The package's import takes a second, which only a new version of it is worth.
         from genai_prices.data import providers  # noqa: PLC0415
@@ -50,6 +50,6 @@ def load_public_prices(warehouse: WarehouseSettings) -> None:
         if connection.execute(
             "select 1 from information_schema.tables "
             "where table_schema = 'transform_state' and table_name = 'processed_slices'"
-        ).fetchone():
+        ).fetchall():
             connection.execute("delete from transform_state.processed_slices")
         connection.commit()
