@@ -67,13 +67,14 @@ focus-validate: $(READY) ## Hold the file for finance of MONTH=2026-10 against F
 	@$(RUN)/llm-usage focus --month $(MONTH) --out data
 	@$(FOCUS)/bin/python pipelines/dev/focus_validate.py data/focus_$(MONTH).csv
 
-$(SUPERSET)/.ready: pipelines/superset/requirements.txt
+$(SUPERSET)/.ready: $(READY) pipelines/superset/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
 		|| { echo "Superset needs Python 3.11 or 3.12; name one: make superset PYTHON=python3.12"; exit 2; }
 	@echo "installing Superset in $(SUPERSET), once"
 	@mkdir -p data && mkdir -p -m 700 data/superset
 	@$(PYTHON) -m venv --clear $(SUPERSET)
-	@$(SUPERSET)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(RUN)/uv pip install --quiet --python $(SUPERSET)/bin/python --require-hashes \
+		-r pipelines/superset/requirements.txt
 	@touch $@
 
 $(NOTEBOOK)/.ready: Makefile
