@@ -8,9 +8,13 @@ PYTHON312 ?= python3.12
 FOCUS := data/focus-venv
 MONTH ?= $(shell date +%Y-%m)
 READY := $(VENV)/.ready
+# What Superset runs in, and where it is served; what the notebook runs in.
+SUPERSET := data/superset/venv
+PORT ?= 8088
+NOTEBOOK := data/notebook-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-all lint format bench torture docs new-vendor dbt focus-validate clean lock
+.PHONY: help demo nightly test test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -33,7 +37,7 @@ test: $(READY) lint ## Check style and types, run the tests
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY) lint ## The same with the tests that take minutes each
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m ''
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not superset'
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .
@@ -69,6 +73,31 @@ focus-validate: $(READY) ## Hold the file for finance of MONTH=2026-10 against F
 	@$(RUN)/llm-usage focus --month $(MONTH) --out data
 	@$(FOCUS)/bin/python pipelines/dev/focus_validate.py data/focus_$(MONTH).csv
 
+$(SUPERSET)/.ready: $(READY) pipelines/superset/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+		|| { echo "Superset needs Python 3.11 or 3.12; name one: make superset PYTHON=python3.12"; exit 2; }
+	@echo "installing Superset in $(SUPERSET), once"
+	@mkdir -p data && mkdir -p -m 700 data/superset
+	@$(PYTHON) -m venv --clear $(SUPERSET)
+	@$(RUN)/uv pip install --quiet --python $(SUPERSET)/bin/python --require-hashes \
+		-r pipelines/superset/requirements.txt
+	@touch $@
+
+$(NOTEBOOK)/.ready: Makefile
+	@$(PYTHON) -m venv --clear $(NOTEBOOK)
+	@$(NOTEBOOK)/bin/pip install --quiet --disable-pip-version-check \
+		marimo==0.25.2 altair==6.3.0 pandas==3.1.1 duckdb==1.5.6
+	@touch $@
+
+superset: $(READY) $(SUPERSET)/.ready ## Serve a dashboard of the published file on 127.0.0.1:PORT (8088)
+	@$(RUN)/python -m llm_usage_warehouse.superset $(SUPERSET) --port $(PORT)
+
+superset-test: $(READY) $(SUPERSET)/.ready $(NOTEBOOK)/.ready ## See in a headless browser what that dashboard shows, after `make demo`
+	$(RUN)/pytest -m superset tests/test_superset_served.py tests/test_notebook.py
+
+notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marimo notebook
+	@$(NOTEBOOK)/bin/marimo edit sql/notebook.py
+
 clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does not)
 	@if [ -d data ] && [ ! -e data/DEMO ] && [ "$(FORCE)" != 1 ]; then \
 		echo "data/ holds real rows, and the only memory of what past reports said;"; \
@@ -80,3 +109,6 @@ clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does 
 lock: $(READY) ## Resolve the lock anew, for every supported Python at once
 	$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	$(RUN)/uv pip compile pipelines/superset/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
+		-o pipelines/superset/requirements.txt
