@@ -37,6 +37,7 @@ from llm_usage_warehouse.new_project import SETTINGS, ask_settings, make_project
 from llm_usage_warehouse.night_told import checked, checked_or_told, run_and_tell, run_watched
 from llm_usage_warehouse.notify_settings import load_notify
 from llm_usage_warehouse.page import write_after_publishing, write_page
+from llm_usage_warehouse.places import DISTRIBUTION
 from llm_usage_warehouse.publish import publish as swap_in
 from llm_usage_warehouse.publish import try_publishing
 from llm_usage_warehouse.rates import read_rates, store_rates
@@ -49,8 +50,6 @@ from llm_usage_warehouse.targets import check_targets, write_targets
 from llm_usage_warehouse.telling import insist, say
 from llm_usage_warehouse.values import parse_instant
 from llm_usage_warehouse.warehouse import connect, locked, writing, writing_loaded
-
-PACKAGE = "llm-usage-warehouse"
 
 
 class _Commands(TyperGroup):
@@ -78,7 +77,7 @@ SourceOption = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"llm-usage {version(PACKAGE)}")
+        typer.echo(f"llm-usage {version(DISTRIBUTION)}")
         raise typer.Exit
 
 

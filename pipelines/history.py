@@ -9,6 +9,7 @@ before the swap, and the private warehouse can be built anew without losing the 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import duckdb
 from llm_usage_warehouse.audit_queries import tell_earlier_audits
 from llm_usage_warehouse.errors import REPAIR, RunError
 from llm_usage_warehouse.layout import LOGS, VERSIONED, place_of, places
-from llm_usage_warehouse.places import SQL_PROJECT
+from llm_usage_warehouse.places import DISTRIBUTION, SQL_PROJECT
 
 STATEMENTS = SQL_PROJECT / "publishing"
 
@@ -81,7 +82,14 @@ def remember(
                 "null::timestamptz as recorded_to"
             )
             _take_over(connection, f"{name}_history", none_yet, known)
-    publication = f"from ({_statement('publications')}) select *, {_literal(now)} as recorded_at"
+    publication = (
+        f"from ({_statement('publications')}) select *, "
+        f"'{version(DISTRIBUTION)}' as program_version, {_literal(now)} as recorded_at"
+    )
+    if not begin:
+        # A file that a program without this column wrote, and that is otherwise as it must be.
+        column = "add column if not exists program_version varchar"
+        connection.execute(f"alter table {_new('publications')} {column}")
     _add(connection, "publications", publication, known, begin=begin)
     for name in VERSIONED:
         _add_versions(connection, name, changed[name], now)

@@ -10,6 +10,9 @@ from llm_usage_warehouse.layout import PAST, SCHEMAS, STAMP
 
 PACKAGE = Path(__file__).resolve().parent
 
+DISTRIBUTION = "llm-usage-warehouse"
+"""What the package is installed as: its version is this program's."""
+
 SQL_PROJECT = (PACKAGE / "sql").resolve()
 """The dbt project: part of the package where that is installed, beside it in a checkout."""
 

@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from llm_usage_warehouse.asking import ask
 from llm_usage_warehouse.errors import RunError, UsageError
 from llm_usage_warehouse.history import Restatement
 from llm_usage_warehouse.layout import HISTORY, LOGS, SCHEMAS, VERSIONED, places
+from llm_usage_warehouse.places import DISTRIBUTION
 from llm_usage_warehouse.publish import Published, publish, try_publishing
 from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import open_file
@@ -488,6 +490,16 @@ def test_a_column_may_come_and_go(book: Book) -> None:
     book.run("alter table daily_tokens drop column images")
     assert book.publish().restated == {}
     assert book.ask("select count(*) from daily_tokens_history") == [(2,)]
+
+
+def test_a_publication_has_the_version_of_the_program(book: Book) -> None:
+    path = book.settings.published_path
+    path.chmod(0o644)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("alter table history.publications drop column program_version")
+    book.publish()
+    versions = "select program_version from publications order by recorded_at"
+    assert book.ask(versions) == [(None,), (version(DISTRIBUTION),)]
 
 
 def test_a_clock_that_was_set_back(book: Book) -> None:
