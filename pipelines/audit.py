@@ -251,9 +251,9 @@ class Auditor:
         covered = self._covered.get((stream.name, scope), ())
         if not covered:
             return []
-        night = nightly_window(covered[-1].end, covered[0].start, self._now, stream.pace)
+        night = nightly_window(covered[-1].end, covered[0].start, self._now, stream.cadence)
         end = min(night.start, self._period.end) if night else self._period.end
-        start = stream.pace.shortest.floor(self._period.start)
+        start = stream.cadence.shortest.floor(self._period.start)
         return within(covered, Window(start, end)) if start < end else []
 
     def _taken(
@@ -306,7 +306,7 @@ class Auditor:
             "last": max(step.window.end for step, _ in read),
         }
         found = connection.execute(query, {"source": self._settings.name, **bounds}).fetchall()
-        grid = stream.pace.shortest
+        grid = stream.cadence.shortest
         changed: dict[str, list[Window]] = {}
         for scope, instant, ours, vendors in found:
             start = grid.floor(pendulum.from_timestamp(instant / 1_000_000))

@@ -147,7 +147,7 @@ class Step:
         start, end = self.window.start, self.window.end
         length = (end - start).total_seconds()
         edges = [
-            self.stream.pace.grid.floor(start.add(seconds=length * number / count))
+            self.stream.cadence.grid.floor(start.add(seconds=length * number / count))
             for number in range(1, count)
         ]
         inner = sorted({edge for edge in edges if start < edge < end})
@@ -163,9 +163,9 @@ def plan(stream: Stream, scope: str, mark: Mark, span: Span) -> list[Step]:
     """Return the slices of a scope to read: unsettled stretches first, then oldest first."""
     nightly = span.kind == "nightly"
     if span.period:
-        window = backfill_window(*span.period, span.now, stream.pace)
+        window = backfill_window(*span.period, span.now, stream.cadence)
     else:
-        window = nightly_window(mark.watermark, mark.start or span.first, span.now, stream.pace)
+        window = nightly_window(mark.watermark, mark.start or span.first, span.now, stream.cadence)
     if window is None:
         return []
     if stream.table.write is Write.SNAPSHOT:
@@ -173,14 +173,14 @@ def plan(stream: Stream, scope: str, mark: Mark, span: Span) -> list[Step]:
         now = Window(window.end.subtract(seconds=1), window.end)
         return [Step(stream, scope, now, span.kind)] if nightly else []
     unsettled = [
-        backfill_window(one.start, one.end, span.now, stream.pace) for one in mark.unsettled
+        backfill_window(one.start, one.end, span.now, stream.cadence) for one in mark.unsettled
     ]
     again = outside([one for one in unsettled if one], window) if nightly else []
     return [
         Step(stream, scope, piece, kind)
         for stretches, kind in ((again, "reread"), ([window], span.kind))
         for stretch in stretches
-        for piece in slices(stretch, stream.pace.slices)
+        for piece in slices(stretch, stream.cadence.slices)
     ]
 
 

@@ -25,7 +25,7 @@ from llm_usage_warehouse.http import Limits
 from llm_usage_warehouse.places import misplaced
 from llm_usage_warehouse.setting_files import OF_DLT, project_root, read_files, unknown_settings
 from llm_usage_warehouse.values import RULES, TARGETS, check_secret, memory_bytes, read_value
-from llm_usage_warehouse.windows import SECONDS, Grid, Pace
+from llm_usage_warehouse.windows import SECONDS, Cadence, Grid
 
 T = TypeVar("T")
 
@@ -99,11 +99,11 @@ class SourceSettings:
         wanted = math.ceil(self.requests_per_second)
         return min(max(wanted, LEAST_CONCURRENCY), MOST_CONCURRENCY)
 
-    def pace(
+    def cadence(
         self, grid: Grid = SECONDS, slices: Grid | None = None, *, whole: bool = False
-    ) -> Pace:
+    ) -> Cadence:
         """Return how a stream's windows are planned under these settings."""
-        return Pace(self.look_back, self.settle_lag, slices or Grid(self.slice), grid, whole)
+        return Cadence(self.look_back, self.settle_lag, slices or Grid(self.slice), grid, whole)
 
 
 @dataclass(frozen=True)

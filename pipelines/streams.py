@@ -20,7 +20,7 @@ from pendulum import Duration
 from llm_usage_warehouse.http import ApiClient
 from llm_usage_warehouse.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
 from llm_usage_warehouse.settings import SourceSettings
-from llm_usage_warehouse.windows import Grid, Pace, Window
+from llm_usage_warehouse.windows import Cadence, Grid, Window
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -253,7 +253,7 @@ class Stream:
 
     Attributes:
         table: which.
-        pace: how its windows are planned.
+        cadence: how its windows are planned.
         read: reads one scope and window. Raises `SourceError` and then leaves nothing behind.
         scopes: returns what the stream is read for, given the scopes read before; `("",)` where
             it is read as one. May ask the vendor.
@@ -266,7 +266,7 @@ class Stream:
     """
 
     table: Table
-    pace: Pace
+    cadence: Cadence
     read: Callable[[str, Window, Pull], Reading]
     scopes: Callable[[Sequence[str]], Sequence[str]] = lambda _remembered: ("",)
     account_of: Callable[[str], str | None] = lambda scope: scope or None

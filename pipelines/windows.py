@@ -77,7 +77,7 @@ SECONDS = Grid(pendulum.duration(seconds=1))
 
 
 @dataclass(frozen=True)
-class Pace:
+class Cadence:
     """How a stream's windows are planned.
 
     Attributes:
@@ -106,7 +106,7 @@ class Pace:
 
 
 def nightly_window(
-    watermark: DateTime | None, first: DateTime, now: DateTime, pace: Pace
+    watermark: DateTime | None, first: DateTime, now: DateTime, cadence: Cadence
 ) -> Window | None:
     """Return what a nightly run reads of one stream.
 
@@ -114,27 +114,30 @@ def nightly_window(
         watermark: the end of what was read before, or None on the first run.
         first: the first instant ever to load; nothing before it is read.
         now: the instant of the run.
-        pace: the stream's.
+        cadence: the stream's.
 
     Returns:
         The window, or None where nothing has settled since `first`.
     """
-    end = pace.grid.floor(now - pace.settle_lag)
-    start = pace.start(first)
+    end = cadence.grid.floor(now - cadence.settle_lag)
+    start = cadence.start(first)
     if watermark is not None:
         # A run with an earlier `now` must not read less than the look-back of its own end; and
         # whatever `first` says by now, nothing behind the watermark is left out.
         start = max(
-            pace.start(min(first, watermark)), pace.start(min(watermark, end) - pace.look_back)
+            cadence.start(min(first, watermark)),
+            cadence.start(min(watermark, end) - cadence.look_back),
         )
     return Window(start, end) if start < end else None
 
 
-def backfill_window(start: DateTime, end: DateTime, now: DateTime, pace: Pace) -> Window | None:
+def backfill_window(
+    start: DateTime, end: DateTime, now: DateTime, cadence: Cadence
+) -> Window | None:
     """Return the stretch of `[start, end)` that can be read, widened to the stream's grid."""
     # Cut short, a whole slice would take the place of the full one that was read before.
-    last = min(pace.shortest.ceil(end), pace.grid.floor(now))
-    begin = pace.start(start)
+    last = min(cadence.shortest.ceil(end), cadence.grid.floor(now))
+    begin = cadence.start(start)
     return Window(begin, last) if begin < last else None
 
 

@@ -138,11 +138,11 @@ def test_types_are_asked_for_until_they_make_up_the_total(lke: Personality) -> N
 
 def test_totals_are_of_days_with_23_24_and_25_hours(lke: Personality) -> None:
     with closing(reader(lke, timezone="America/New_York")) as source:
-        (pace,) = [one.pace for one in source.streams() if one.name == "token_usage"]
+        (cadence,) = [one.cadence for one in source.streams() if one.name == "token_usage"]
     days = Window(pendulum.datetime(2026, 10, 31, 4), pendulum.datetime(2026, 11, 3, 5))
-    lengths = [(day.end - day.start).in_hours() for day in slices(days, pace.slices)]
+    lengths = [(day.end - day.start).in_hours() for day in slices(days, cadence.slices)]
     assert lengths == [24, 25, 24]
-    assert pace.start(pendulum.datetime(2026, 3, 9, 3)) == pendulum.datetime(2026, 3, 8, 5)
+    assert cadence.start(pendulum.datetime(2026, 3, 9, 3)) == pendulum.datetime(2026, 3, 8, 5)
 
 
 def answers(lke: Personality, **row: Any) -> None:

@@ -12,8 +12,8 @@ from pendulum import DateTime, Duration
 
 from llm_usage_warehouse.values import first_instant
 from llm_usage_warehouse.windows import (
+    Cadence,
     Grid,
-    Pace,
     Window,
     backfill_window,
     merged,
@@ -36,52 +36,52 @@ def window(start: str, end: str) -> Window:
     return Window(at(start), at(end))
 
 
-def pace(**changes: Any) -> Pace:
+def cadence(**changes: Any) -> Cadence:
     own: dict[str, Any] = {
         "look_back": pendulum.duration(hours=3),
         "settle_lag": pendulum.duration(minutes=2),
         "slices": Grid(DAY),
     }
-    return Pace(**{**own, **changes})
+    return Cadence(**{**own, **changes})
 
 
 def test_first_night_reads_from_the_first_instant_to_the_settle_lag() -> None:
-    found = nightly_window(None, at("2026-11-01"), at("2026-11-03T10:00:00Z"), pace())
+    found = nightly_window(None, at("2026-11-01"), at("2026-11-03T10:00:00Z"), cadence())
     assert found == window("2026-11-01", "2026-11-03T09:58:00Z")
 
 
 def test_later_night_goes_back_by_the_look_back() -> None:
     mark, now = at("2026-11-03T09:58:00Z"), at("2026-11-04T10:00:00Z")
-    found = nightly_window(mark, at("2026-11-01"), now, pace())
+    found = nightly_window(mark, at("2026-11-01"), now, cadence())
     assert found == window("2026-11-03T06:58:00Z", "2026-11-04T09:58:00Z")
 
 
 def test_look_back_never_goes_before_the_first_instant() -> None:
     mark, now = at("2026-11-01T01:00:00Z"), at("2026-11-01T05:00:00Z")
-    found = nightly_window(mark, at("2026-11-01"), now, pace())
+    found = nightly_window(mark, at("2026-11-01"), now, cadence())
     assert found == window("2026-11-01", "2026-11-01T04:58:00Z")
 
 
 def test_a_run_with_an_earlier_present_still_reads_its_own_look_back() -> None:
     mark, now = at("2026-11-10"), at("2026-11-05T00:02:00Z")
-    found = nightly_window(mark, at("2026-11-01"), now, pace())
+    found = nightly_window(mark, at("2026-11-01"), now, cadence())
     assert found == window("2026-11-04T21:00:00Z", "2026-11-05")
 
 
 def test_nothing_is_read_before_anything_settled() -> None:
-    assert nightly_window(None, at("2026-11-03"), at("2026-11-03T00:01:00Z"), pace()) is None
+    assert nightly_window(None, at("2026-11-03"), at("2026-11-03T00:01:00Z"), cadence()) is None
 
 
 def test_both_ends_lie_on_the_grid() -> None:
     mark, now = at("2026-11-03T09:00:00Z"), at("2026-11-03T13:31:00Z")
-    found = nightly_window(mark, at("2026-11-01T00:20:00Z"), now, pace(grid=Grid(HOUR)))
+    found = nightly_window(mark, at("2026-11-01T00:20:00Z"), now, cadence(grid=Grid(HOUR)))
     assert found == window("2026-11-03T06:00:00Z", "2026-11-03T13:00:00Z")
 
 
 def test_whole_slices_begin_where_they_are_cut() -> None:
     days = Grid(DAY, "Asia/Shanghai")
     mark, now = at("2026-11-03T09:00:00Z"), at("2026-11-04T10:00:00Z")
-    found = nightly_window(mark, at("2026-11-01"), now, pace(slices=days, whole=True))
+    found = nightly_window(mark, at("2026-11-01"), now, cadence(slices=days, whole=True))
     assert found == window("2026-11-02T16:00:00Z", "2026-11-04T09:58:00Z")
 
 
@@ -119,7 +119,7 @@ def test_slices_neither_overlap_nor_leave_a_gap(
 def test_backfill_is_widened_to_the_grid_and_ends_at_the_present() -> None:
     now = at("2026-11-03T10:30:00Z")
     found = backfill_window(
-        at("2026-11-01T00:20:00Z"), at("2026-12-01"), now, pace(grid=Grid(HOUR))
+        at("2026-11-01T00:20:00Z"), at("2026-12-01"), now, cadence(grid=Grid(HOUR))
     )
     assert found == window("2026-11-01", "2026-11-03T10:00:00Z")
 
@@ -159,7 +159,7 @@ def test_a_window_must_end_after_it_starts() -> None:
     ],
 )
 def test_an_absence_longer_than_start_loses_nothing(days: int, watermark: str, now: str) -> None:
-    found = nightly_window(at(watermark), at(now).subtract(days=days), at(now), pace())
+    found = nightly_window(at(watermark), at(now).subtract(days=days), at(now), cadence())
     assert found
     assert found.start <= at(watermark)
 
@@ -176,6 +176,6 @@ def test_an_absence_longer_than_start_loses_nothing(days: int, watermark: str, n
 def test_start_duration_moves(start: str, watermark: str, now: str) -> None:
     """Reported as dbt-labs/dbt-core#15518, PostHog/posthog#64417, airbytehq/airbyte#69297."""
     moved = first_instant(start, "UTC", at(now))
-    read = nightly_window(at(watermark), moved, at(now), pace())
+    read = nightly_window(at(watermark), moved, at(now), cadence())
     assert read
     assert read.start <= at(watermark)

@@ -117,19 +117,19 @@ class AiProxy(ApiReader):
 
     def streams(self) -> Sequence[Stream]:
         """Return `channels` (who ran a call), `logs` (the calls) and `dashboard` (their totals)."""
-        pace = self._settings.pace()
+        cadence = self._settings.cadence()
         return (
             Stream(
                 CHANNELS_TABLE,
-                pace,
+                cadence,
                 self._read_channels,
                 missed="the names and providers of channels that are new",
             ),
-            Stream(LOGS_TABLE, pace, self._read_logs, lambda _: self._log_scopes()),
+            Stream(LOGS_TABLE, cadence, self._read_logs, lambda _: self._log_scopes()),
             Stream(
                 DASHBOARD_TABLE,
                 # One request has no limit of time, and a week of totals is a few thousand rows.
-                self._settings.pace(HOURS, WEEKS),
+                self._settings.cadence(HOURS, WEEKS),
                 self._read_dashboard,
                 lambda _: self._counted_scopes() if self._has_dashboard else (),
                 missed="the gateway's totals to check its log with",

@@ -85,11 +85,11 @@ class ModelRouter(ApiReader):
 
     def streams(self) -> Sequence[Stream]:
         """Return a stream for each endpoint: dimensions, logs, billing lines, control totals."""
-        hourly = self._settings.pace(HOURS, self._bucket_slices())
+        hourly = self._settings.cadence(HOURS, self._bucket_slices())
         return [
             Stream(
                 endpoint.table,
-                hourly if endpoint.bucket > 1 else self._settings.pace(),
+                hourly if endpoint.bucket > 1 else self._settings.cadence(),
                 partial(self._read, endpoint),
                 missed=endpoint.missed,
                 audit=self._audit(endpoint),

@@ -111,15 +111,15 @@ class TencentLke:
 
     def streams(self) -> Sequence[Stream]:
         """Return `models`, `apps`, `usage_call_details` (the calls) and `token_usage` (totals)."""
-        pace = self._settings.pace()
+        cadence = self._settings.cadence()
         # From local midnights on, so that rows and totals are of the same stretches; and a total
         # replaces another one only where it begins at the same midnight.
         slices = Grid(self._settings.slice, self._timezone)
-        whole = self._settings.pace(slices=slices, whole=True)
-        daily = self._settings.pace(slices=Grid(ONE_DAY, self._timezone), whole=True)
+        whole = self._settings.cadence(slices=slices, whole=True)
+        daily = self._settings.cadence(slices=Grid(ONE_DAY, self._timezone), whole=True)
         return (
-            Stream(MODELS_TABLE, pace, self._read_models),
-            Stream(APPS_TABLE, pace, self._read_apps, missed="the names of apps that are new"),
+            Stream(MODELS_TABLE, cadence, self._read_models),
+            Stream(APPS_TABLE, cadence, self._read_apps, missed="the names of apps that are new"),
             Stream(CALL_DETAILS_TABLE, whole, self._read_details, self._remember, lambda _: None),
             Stream(
                 TOKEN_USAGE_TABLE,

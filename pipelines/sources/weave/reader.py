@@ -143,15 +143,15 @@ class Weave(ApiReader):
         buckets = self._buckets()
         if not self._settings.read_calls:
             return buckets
-        pace = self._settings.pace()
-        return [*buckets, Stream(CALLS_TABLE, pace, self._read_each, lambda _: self._projects)]
+        cadence = self._settings.cadence()
+        return [*buckets, Stream(CALLS_TABLE, cadence, self._read_each, lambda _: self._projects)]
 
     def _buckets(self) -> list[Stream]:
-        pace = self._settings.pace(Grid(pendulum.duration(seconds=HOUR)))
+        cadence = self._settings.cadence(Grid(pendulum.duration(seconds=HOUR)))
         return [
             Stream(
                 buckets.table(),
-                pace,
+                cadence,
                 read,
                 lambda _: self._projects,
                 unsettled_for=RUNNING_FOR,

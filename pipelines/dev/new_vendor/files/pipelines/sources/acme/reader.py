@@ -74,7 +74,7 @@ class AcmeReader(ApiReader):
 
     def streams(self) -> Sequence[Stream]:
         """Return `calls`."""
-        return (Stream(CALLS_TABLE, self._settings.pace(), self._read_calls),)
+        return (Stream(CALLS_TABLE, self._settings.cadence(), self._read_calls),)
 
     def _read_calls(self, _scope: str, window: Window, pull: Pull) -> Reading:
         tables: list[pa.Table] = []
