@@ -18,7 +18,7 @@ from pendulum import DateTime
 
 from llm_usage_warehouse.http import SourceError, Traffic, counting
 from llm_usage_warehouse.ledger import Coverage
-from llm_usage_warehouse.loading import Package, Portion, ReadStep, resource
+from llm_usage_warehouse.packages import Package, Portion, ReadStep, resource
 from llm_usage_warehouse.planning import Doubts, Mark, Span, Step, plan, still_unsettled
 from llm_usage_warehouse.read_ahead import Job, PageThreads, ReadAhead
 from llm_usage_warehouse.settings import SourceSettings

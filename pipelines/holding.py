@@ -14,7 +14,7 @@ import duckdb
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.findings import FailedTest
 from llm_usage_warehouse.history import attach
-from llm_usage_warehouse.loading import LEDGER
+from llm_usage_warehouse.packages import LEDGER
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.warehouse import connect

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pendulum
 
-from llm_usage_warehouse.loading import LEDGER
+from llm_usage_warehouse.packages import LEDGER
 from llm_usage_warehouse.windows import Window
 
 Coverage = Mapping[tuple[str, str], Sequence[Window]]

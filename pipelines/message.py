@@ -8,8 +8,8 @@ from typing import Any
 
 from llm_usage_warehouse.alerts import Alert
 from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.one_source import SourceOutcome
 from llm_usage_warehouse.published import open_published
-from llm_usage_warehouse.runner import SourceOutcome
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.spending import last_day
 from llm_usage_warehouse.telling import counted, shown

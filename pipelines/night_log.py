@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from llm_usage_warehouse.alerts import counts
 from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.one_source import SourceOutcome
 from llm_usage_warehouse.published import open_published
-from llm_usage_warehouse.runner import SourceOutcome
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.verdict import Verdict
 

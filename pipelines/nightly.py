@@ -12,9 +12,9 @@ from llm_usage_warehouse.connectors import Source, connectors
 from llm_usage_warehouse.ecb import fetch_rates
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.extraction import Watcher
+from llm_usage_warehouse.one_source import Run, SourceOutcome, load_source
 from llm_usage_warehouse.page import write_after_publishing
 from llm_usage_warehouse.publish import Published, publish
-from llm_usage_warehouse.runner import Run, SourceOutcome, load_source
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets import write_targets
 from llm_usage_warehouse.transform import Outcome, transform

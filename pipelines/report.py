@@ -14,11 +14,11 @@ from llm_usage_warehouse.focus import Written
 from llm_usage_warehouse.history import Restatement
 from llm_usage_warehouse.holding import Held
 from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.one_source import SourceOutcome, first_of
 from llm_usage_warehouse.page import page_path
 from llm_usage_warehouse.publish import Published
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.repair import Fault
-from llm_usage_warehouse.runner import SourceOutcome, first_of
 from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
 from llm_usage_warehouse.spending import tell_spending
 from llm_usage_warehouse.tables import say_rows

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from llm_usage_warehouse.errors import RunError
-from llm_usage_warehouse.loading import Package
+from llm_usage_warehouse.packages import Package
 from llm_usage_warehouse.streams import Connector, Table
 
 PACKAGE = "package_ids"

@@ -17,7 +17,7 @@ from llm_usage_warehouse.errors import (
     is_held_elsewhere,
     next_step,
 )
-from llm_usage_warehouse.loading import LEDGER, LEDGER_SCHEMA
+from llm_usage_warehouse.packages import LEDGER, LEDGER_SCHEMA
 from llm_usage_warehouse.places import READABLE_FROM, is_ours
 from llm_usage_warehouse.rates import create_rates_table
 from llm_usage_warehouse.settings import WarehouseSettings

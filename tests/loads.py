@@ -14,9 +14,9 @@ from pendulum import DateTime
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.extraction import ThreadPull
 from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.one_source import Run, SourceOutcome
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.read_ahead import ReadAhead
-from llm_usage_warehouse.runner import Run, SourceOutcome
 from llm_usage_warehouse.settings import in_environment, load_warehouse
 from llm_usage_warehouse.simulator import Personality, Simulator, World
 from llm_usage_warehouse.streams import Pull

@@ -17,7 +17,7 @@ from pendulum import DateTime
 
 from llm_usage_warehouse import audit
 from llm_usage_warehouse.audit import CHANGED, FEWER
-from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.one_source import SourceOutcome
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.simulator import Personality
 from llm_usage_warehouse.simulator.weave._traffic import CHATBOT

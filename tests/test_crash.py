@@ -22,7 +22,7 @@ from llm_usage_warehouse import runner
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.nightly import load_sources
 from llm_usage_warehouse.progress import LogWatcher
-from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.warehouse import writing
 # A few windows of each stream to a package, and several packages to a load.

@@ -27,7 +27,7 @@ import os, signal, dlt, pendulum
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.nightly import load_sources
 from llm_usage_warehouse.progress import LogWatcher
-from llm_usage_warehouse.runner import Run
+from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.warehouse import writing
 

@@ -11,7 +11,7 @@ import pytest
 from pendulum import DateTime
 
 from llm_usage_warehouse.connectors import connectors
-from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.one_source import SourceOutcome
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.simulator import Fault, Personality
 from tests.loads import NOW, Project, frozen, vendor

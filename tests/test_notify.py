@@ -35,7 +35,7 @@ from llm_usage_warehouse.notify import (
     ways,
 )  # fmt: skip
 from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
-from llm_usage_warehouse.runner import SourceOutcome
+from llm_usage_warehouse.one_source import SourceOutcome
 from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
 from llm_usage_warehouse.transform import Outcome
 from llm_usage_warehouse.verdict import judge

@@ -7,8 +7,8 @@ import pytest
 
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.one_source import Run, SourceOutcome
 from llm_usage_warehouse.progress import LogWatcher
-from llm_usage_warehouse.runner import Run, SourceOutcome
 from llm_usage_warehouse.settings import in_environment, load_warehouse
 from llm_usage_warehouse.simulator import Fault, Simulator
 from llm_usage_warehouse.warehouse import writing

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.progress import BarWatcher, watching
-from llm_usage_warehouse.runner import Run
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.warehouse import writing
 from tests.loads import NOW, frozen, vendor

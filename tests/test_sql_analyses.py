@@ -20,9 +20,9 @@ from llm_usage_warehouse.cli import app
 from llm_usage_warehouse.connectors import configured_sources, connectors
 from llm_usage_warehouse.dev import docs
 from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.publish import publish
-from llm_usage_warehouse.runner import Run
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
 from llm_usage_warehouse.simulator import Simulator
 from llm_usage_warehouse.transform import transform

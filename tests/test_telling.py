@@ -10,8 +10,8 @@ from rich.console import Console
 from llm_usage_warehouse import report
 from llm_usage_warehouse.http import redact
 from llm_usage_warehouse.nightly import Night
+from llm_usage_warehouse.one_source import SourceOutcome, StreamTally
 from llm_usage_warehouse.progress import BarWatcher, watching
-from llm_usage_warehouse.runner import SourceOutcome, StreamTally
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.tables import say_rows
 from llm_usage_warehouse.telling import say

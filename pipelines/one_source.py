@@ -23,7 +23,7 @@ from llm_usage_warehouse.errors import RunError, chain, in_a_line, is_held_elsew
 from llm_usage_warehouse.extraction import Extraction, Watcher
 from llm_usage_warehouse.http import SourceError
 from llm_usage_warehouse.ledger import Coverage, coverage, silent_accounts
-from llm_usage_warehouse.loading import ReadStep
+from llm_usage_warehouse.packages import ReadStep
 from llm_usage_warehouse.recovery import recover
 from llm_usage_warehouse.reused_ids import check_ids
 from llm_usage_warehouse.settings import WarehouseSettings
