@@ -3,7 +3,7 @@
 A table is what a vendor's rows become. A stream is one endpoint read into one table. A scope is
 what a stream is read for separately: an account, a group, a model; each has a watermark of its own.
 Everything else (windows, watermarks, the ledger, read-ahead, load packages) is the same for every
-vendor and lives in `loading`, `read_ahead` and `runner`.
+vendor and lives in `packages`, `read_ahead` and `one_source`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

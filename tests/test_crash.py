@@ -18,7 +18,7 @@ KILLS = 10
 
 LOAD = f"""
 import pendulum
-from llm_usage_warehouse import runner
+from llm_usage_warehouse import one_source
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.nightly import load_sources
 from llm_usage_warehouse.progress import LogWatcher
@@ -26,7 +26,7 @@ from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.warehouse import writing
 # A few windows of each stream to a package, and several packages to a load.
-runner.PACKAGE_ROWS = 200
+one_source.PACKAGE_ROWS = 200
 warehouse = load_warehouse()
 run = Run("run", pendulum.from_timestamp({NOW.timestamp()}), warehouse)
 with writing(warehouse):
