@@ -96,7 +96,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     published = folder / "data" / "llm_usage.duckdb"
     published.parent.mkdir()
-    shutil.copy(load_warehouse().published_path, published)
+    demo = load_warehouse().published_path
+    assert demo.exists(), "run `make demo` first"
+    shutil.copy(demo, published)
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
