@@ -95,8 +95,9 @@ superset: $(READY) $(SUPERSET)/.ready ## Serve a dashboard of the published file
 superset-test: $(READY) $(SUPERSET)/.ready $(NOTEBOOK)/.ready ## See in a headless browser what that dashboard shows, after `make demo`
 	$(RUN)/pytest -m superset tests/test_superset_served.py tests/test_notebook.py
 
-notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marimo notebook
-	@$(NOTEBOOK)/bin/marimo edit sql/notebook.py
+notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marimo notebook, data/notebook.py
+	@test -e data/notebook.py || cp sql/notebook.py data/notebook.py
+	@$(NOTEBOOK)/bin/marimo edit data/notebook.py
 
 clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does not)
 	@if [ -d data ] && [ ! -e data/DEMO ] && [ "$(FORCE)" != 1 ]; then \

@@ -1,7 +1,7 @@
 """The morning's questions as a marimo notebook over the published file, which it only reads.
 
-`marimo edit sql/notebook.py`; sql/clients.md says what that needs. LLM_USAGE_FILE names another
-file than data/llm_usage.duckdb.
+`make notebook` opens a copy; sql/clients.md says what that needs. LLM_USAGE_FILE names another file
+than data/llm_usage.duckdb.
 """
 
 import marimo

@@ -111,7 +111,7 @@ def superset(tmp_path: Path) -> Superset:
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / "superset"
-    program.write_text('#!/bin/sh\necho "$@" >> "$SUPERSET_HOME/commands"\n')
+    program.write_text('#!/bin/sh\ncd "$SUPERSET_HOME"; touch superset.db; echo "$@" >> commands\n')
     program.chmod(0o700)
     published = tmp_path / "some people's" / "llm_usage.duckdb"
     published.parent.mkdir()
@@ -137,6 +137,13 @@ def test_it_is_prepared_once_and_anew_where_the_file_moved(superset: Superset) -
     folder = superset.home / "dashboard" / "databases"
     address = yaml.safe_load((folder / "llm_usage.yaml").read_text())["sqlalchemy_uri"]
     assert address == f"duckdb:///{moved}?access_mode=read_only&enable_external_access=false"
+
+
+def test_it_is_prepared_anew_where_its_memory_was_deleted(superset: Superset) -> None:
+    superset.prepare(lambda _: None)
+    (superset.home / "superset.db").unlink()
+    superset.prepare(lambda _: None)
+    assert len(commands(superset)) == 8
 
 
 def test_its_secrets_are_its_owners_and_in_no_command(superset: Superset) -> None:

@@ -96,7 +96,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     published = folder / "data" / "llm_usage.duckdb"
     published.parent.mkdir()
-    shutil.copy(load_warehouse().published_path, published)
+    demo = load_warehouse().published_path
+    assert demo.exists(), "run `make demo` first"
+    shutil.copy(demo, published)
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -140,6 +142,7 @@ def test_every_chart_shows_what_the_file_says_and_follows_a_swap(served: Served)
         left = [one for one in left if not one.startswith(served.address)]
     assert [one for one in left if not any(one in complaint for complaint in refused)] == []
     for name, answer in told.items():
+        assert "result" in answer, (name, answer)
         assert [one["status"] for one in answer["result"]] == ["success"] * len(answer["result"])
         assert name.startswith("What differs") or all(one["rowcount"] for one in answer["result"])
     assert errors == []

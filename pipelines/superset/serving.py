@@ -10,7 +10,7 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +64,18 @@ class Superset:
         for name in ("secret_key", "password"):
             _make_secret(self.home / name)
         files = dashboard_files(self.published)
-        state = hashlib.sha256("\0".join([*files, *files.values()]).encode()).hexdigest()
+        told = [*files, *files.values(), (HERE / "requirements.txt").read_text(encoding="utf-8")]
+        state = hashlib.sha256("\0".join(told).encode()).hexdigest()
         done = self.home / "imported"
-        if done.exists() and done.read_text(encoding="utf-8") == state:
+        known = done.exists() and (self.home / "superset.db").exists()
+        if known and done.read_text(encoding="utf-8") == state:
             return
         say("preparing Superset, once, which takes a minute or two")
+        done.unlink(missing_ok=True)
+        self._import(files)
+        done.write_text(state, encoding="utf-8")
+
+    def _import(self, files: Mapping[str, str]) -> None:
         folder = self.home / "dashboard"
         shutil.rmtree(folder, ignore_errors=True)
         for name, text in files.items():
@@ -76,13 +83,13 @@ class Superset:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         self._run("db", "upgrade")
+        # A user who is there already stays as they are.
         self._run(
             *("fab", "create-admin", "--username", "admin", "--email", "admin@localhost"),
             *("--firstname", "LLM", "--lastname", "usage"),
         )
         self._run("init")
         self._run("import-directory", "--overwrite", str(folder))
-        done.write_text(state, encoding="utf-8")
 
     def become_server(self, port: int) -> None:
         """Replace this process by the server, which Ctrl-C then reaches by itself."""
@@ -108,7 +115,7 @@ class Superset:
         if done.returncode:
             raise RunError(
                 f"`superset {arguments[0]}` ended with {done.returncode}; {log} says why. "
-                f"Delete {self.home / 'superset.db'} to begin anew"
+                f"Delete {self.home / 'superset.db'} to begin with an empty one"
             )
 
     def _environment(self) -> dict[str, str]:
