@@ -15,6 +15,7 @@ from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.layout import OPENED
 from llm_usage_warehouse.nightly import load_sources
 from llm_usage_warehouse.one_source import Run
+from llm_usage_warehouse.own_seeds import OF_DEMO
 from llm_usage_warehouse.page.queries import QUERIES
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.publish import publish
@@ -56,6 +57,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[File]:
         for name, settings in vendors.settings().items():
             project = Project(folder, patch, name)
             project.set(**(settings | {"start": f"P{DAYS}D", "slice": f"P{DAYS}D"}))
+        patch.setenv("WAREHOUSE__SEEDS", str(OF_DEMO))
         warehouse = load_warehouse()
         with writing(warehouse):
             done = load_sources(configured_sources([]), Run("run", NOW, warehouse), LogWatcher())

@@ -21,6 +21,7 @@ from llm_usage_warehouse.connectors import configured_sources, connectors
 from llm_usage_warehouse.dev import docs
 from llm_usage_warehouse.nightly import load_sources
 from llm_usage_warehouse.one_source import Run
+from llm_usage_warehouse.own_seeds import OF_DEMO
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
@@ -79,6 +80,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Morning]:
             project = Project(folder, patch, name)
             few = {"start": f"P{DAYS}D", "slice": f"P{DAYS}D"} | SETTINGS.get(name, {})
             project.set(**(settings | few))
+        patch.setenv("WAREHOUSE__SEEDS", str(OF_DEMO))
         warehouse = load_warehouse()
         run = Run("run", NOW, warehouse)
         with writing(warehouse):

@@ -10,6 +10,7 @@ import pendulum
 import pytest
 
 from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.own_seeds import OF_DEMO
 from llm_usage_warehouse.rates import parse_rates, store_rates
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.transform import transform
@@ -56,7 +57,10 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
     """The marts in euros, of rates at most four days old; 2026-03-09 is the last whole day."""
     path: Path = tmp_path_factory.mktemp("money") / "w.duckdb"
     warehouse = WarehouseSettings(
-        path=path, reporting_currency="EUR", rate_max_age=pendulum.duration(days=4)
+        path=path,
+        seeds=OF_DEMO,
+        reporting_currency="EUR",
+        rate_max_age=pendulum.duration(days=4),
     )
     create_raw_tables(warehouse, connectors().values())
     with connect(warehouse) as connection:

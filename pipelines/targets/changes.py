@@ -26,21 +26,6 @@ OWN_SCHEMA = "ops"
 ORDER, CHANGES = (f"{OWN_SCHEMA}.publishing_{name}" for name in ("order", "changes"))
 """Where the notes are in the published file; no target has them."""
 
-COMMENTS = f"""
-    comment on table published.{ORDER} is
-        'One row per publication that the notes of changes know.';
-    comment on column published.{ORDER}.number is 'Its place in their order.';
-    comment on column published.{ORDER}.publication_id is 'Its id.';
-    comment on table published.{CHANGES} is
-        'One row per publication, table and day whose rows it changed.';
-    comment on column published.{CHANGES}.number is 'The publication, as in publishing_order.';
-    comment on column published.{CHANGES}.schema_name is 'Where the table lies.';
-    comment on column published.{CHANGES}.table_name is 'The table.';
-    comment on column published.{CHANGES}.day is 'The day; empty for rows of no day.';
-    comment on column published.{CHANGES}.is_whole is
-        'Whether rows of any day of the table may differ.';
-"""
-
 Place = tuple[str, str]
 """A schema, and a table or view in it."""
 
@@ -82,7 +67,6 @@ def note(
         "returning number",
         [publication_id],
     ).fetchall()
-    connection.execute(COMMENTS)
     for name in (ORDER, CHANGES):
         connection.execute(
             f"delete from published.{name} where number <= ?",  # noqa: S608

@@ -17,6 +17,9 @@ from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA
 from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
 
+NOTE = f"{OWN_SCHEMA}.live_file"
+"""The table by which this program knows what it wrote."""
+
 
 def live_path(warehouse: WarehouseSettings) -> Path:
     """Return where the file lies: beside the published one."""
@@ -73,10 +76,7 @@ def write_live(wanted: list[str], path: Path, mode: int) -> None:
         str(fresh), config={"storage_compatibility_version": READABLE_FROM}
     ) as connection:
         connection.execute(f"create schema {OWN_SCHEMA}")
-        connection.execute(
-            f"create table {OWN_SCHEMA}.live_file as select ? as digest",
-            [digest],
-        )
+        connection.execute(f"create table {NOTE} as select ? as digest", [digest])
         for statement in wanted:
             connection.execute(statement)
     fresh.chmod(mode)
@@ -97,7 +97,7 @@ def _query(one: Relation, current: Path) -> str:
 def _digest(path: Path) -> str | None:
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            ((found,),) = connection.execute(f"from {OWN_SCHEMA}.live_file").fetchall()
+            ((found,),) = connection.execute(f"from {NOTE}").fetchall()
     except duckdb.Error:
         return None
     return str(found)
