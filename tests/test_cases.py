@@ -5,12 +5,13 @@ and the answer. `reports` names the public reports that it was made from.
 """
 
 import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llm_usage_warehouse.own_seeds import OF_DEMO
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 CASES_APART = Path(__file__).with_name("cases") / "apart"
@@ -25,9 +26,12 @@ NIGHTS = {"night_1": "2026-11-26 02:00:00Z", "night_2": "2026-11-27 02:00:00Z"}
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[SqlWarehouse]:
-    warehouse = SqlWarehouse()
-    yield warehouse
+def project(tmp_path_factory: pytest.TempPathFactory) -> SqlWarehouse:
+    """Models with the demo's teams."""
+    folder = tmp_path_factory.mktemp("cases")
+    warehouse = SqlWarehouse(folder)
+    shutil.copy(OF_DEMO / "owners.csv", folder / "sql" / "seeds")
+    return warehouse
 
 
 @pytest.mark.parametrize("name", CASES)
