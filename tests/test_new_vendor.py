@@ -66,7 +66,7 @@ def test_its_first_night_publishes_its_calls_unpriced_in_words(copy: Copy) -> No
     assert night.returncode == 0, night.stdout + night.stderr
     with duckdb.connect(str(copy.folder / "data/llm_usage.duckdb"), read_only=True) as published:
         found = published.execute(
-            "select count(*), count(cost), any_value(reason_unpriced) from call_costs"
+            "select count(*), count(cost), any_value(reason_unpriced) from detail.call_costs"
         ).fetchall()
     assert found[0][0] > 400
     assert found[0][1:] == (0, "model_not_listed")
