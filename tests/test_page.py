@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.own_seeds import OF_DEMO
 from llm_usage_warehouse.page import page_path, write_after_publishing, write_page
 from llm_usage_warehouse.page.queries import QUERIES, ask
 from llm_usage_warehouse.page.wording import count, money, short_count
@@ -38,7 +39,10 @@ Change = Callable[..., WarehouseSettings]
 def published(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     """From 8 to 21 November two calls a day, for 1.25 and 0.5 USD, and one without a price; the
     priced ones are twice as dear on the last day, a Saturday."""
-    one = SqlWarehouse()
+    folder = tmp_path_factory.mktemp("page")
+    one = SqlWarehouse(folder)
+    for seed in OF_DEMO.iterdir():
+        shutil.copy(seed, folder / "sql" / "seeds")
     for number in range(14):
         at = datetime(2026, 11, 8, 12, tzinfo=UTC) + timedelta(days=number)
         dearer = 2 if number == 13 else 1
@@ -54,10 +58,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     )
     built = one.dbt("build", *WITHOUT_TESTS, timezone="UTC")
     assert built.ok, built.said
-    folder = tmp_path_factory.mktemp("page")
     warehouse = WarehouseSettings(path=one.path, published_path=folder / "llm_usage.duckdb")
     publish(warehouse)
-    return replace(warehouse, path=folder / "warehouse.duckdb")
+    return replace(warehouse, path=folder / "gone.duckdb")
 
 
 def log(
