@@ -21,6 +21,7 @@ import pendulum
 from llm_usage_warehouse.layout import STAMP
 from llm_usage_warehouse.settings import in_environment
 from llm_usage_warehouse.simulator import Simulator, World
+from llm_usage_warehouse.targets.changes import CHANGES, ORDER
 
 NOW = pendulum.datetime(2026, 11, 20, 12)
 """The vendors' present, and that of the second night."""
@@ -43,7 +44,7 @@ OF_A_LOAD = {
 }
 """Columns that say when a row was read, and with which others; all else must be equal."""
 
-OF_A_RUN = {"load_ledger", "load_status", STAMP}
+OF_A_RUN = {"load_ledger", "load_status", STAMP, *(one.split(".")[1] for one in (ORDER, CHANGES))}
 """Tables that tell of runs, and so of how many there were; those of schema `history` do, too."""
 
 LEFT_OUT = {"detail.reconciliation": "measure = 'rows'"}
