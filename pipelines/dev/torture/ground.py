@@ -35,7 +35,11 @@ START = NOW.subtract(days=DAYS).to_date_string()
 LATENCY = 0.02
 """Seconds of every answer: without it, a load is over before it can be hurt."""
 
-NIGHT = "import sys; from llm_usage_warehouse.cli import app; app(sys.argv[1:])"
+NIGHT = (
+    # A shell has what it starts in the background ignore Ctrl-C, and so does whatever that starts.
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "import sys; from llm_usage_warehouse.cli import app; app(sys.argv[1:])"
+)
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
 
 OF_A_LOAD = {
