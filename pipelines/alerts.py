@@ -19,6 +19,7 @@ from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.freshness import read_ages
 from llm_usage_warehouse.nightly import Night
 from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.quoting import literal
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.telling import shown
 from llm_usage_warehouse.values import RULES
@@ -158,8 +159,7 @@ def _is_untried(alert_id: str, tried: Collection[str]) -> bool:
 
 
 def _of(source: str) -> str:
-    quoted = source.replace("'", "''")
-    return f"from ops.load_status where source_name = '{quoted}' order by last_window_end"
+    return f"from ops.load_status where source_name = {literal(source)} order by last_window_end"
 
 
 def _path(warehouse: WarehouseSettings) -> Path:

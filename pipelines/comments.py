@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from llm_usage_warehouse.layout import VERSIONED, schema_of
+from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 
 Place = tuple[str, str, str | None]
@@ -48,8 +49,8 @@ def write_comments(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSe
     connection.begin()
     for kind, schema, table, column, comment in found:
         if (text := wanted.get((schema, table, column))) != comment:
-            name = ".".join(_name(part) for part in (schema, table, column) if part)
-            value = "'" + text.replace("'", "''") + "'" if text else "null"
+            name = ".".join(quoted(part) for part in (schema, table, column) if part)
+            value = literal(text) if text else "null"
             connection.execute(f"comment on {kind} published.{name} is {value}")
     connection.commit()
 
@@ -75,7 +76,3 @@ def descriptions(manifest: Mapping[str, Any]) -> dict[Place, str]:
             found.setdefault((schema_of(versions), versions, column), text)
     lines = ((place, " ".join(text.split())) for place, text in found.items())
     return {place: line for place, line in lines if line}
-
-
-def _name(part: str) -> str:
-    return '"' + part.replace('"', '""') + '"'

@@ -18,6 +18,7 @@ from pendulum import DateTime
 
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
 from llm_usage_warehouse.published import open_published
+from llm_usage_warehouse.quoting import literal
 from llm_usage_warehouse.settings import WarehouseSettings
 
 FileForm = Literal["csv", "parquet"]
@@ -154,7 +155,7 @@ def _write(
                 f"copy (select {columns} from {view} "  # noqa: S608 - our own names
                 f"where \"ChargePeriodStart\" >= timestamptz '{start.isoformat()}' "
                 f"and \"ChargePeriodStart\" < timestamptz '{end.isoformat()}' order by all) "
-                f"to '{_sql(part)}' ({options})"
+                f"to {literal(part)} ({options})"
             )
         for part, target in zip(parts, targets, strict=True):
             part.replace(target)
@@ -176,7 +177,3 @@ def _as_text(column: str, kind: str) -> str:
         # One decimal stays: readers that guess a column's type take it for a decimal, too.
         return f"regexp_replace(cast(\"{column}\" as varchar), '([.][0-9]+?)0+$', '\\1')"
     return f'"{column}"'
-
-
-def _sql(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -19,6 +19,7 @@ from llm_usage_warehouse.audit_queries import tell_earlier_audits
 from llm_usage_warehouse.errors import REPAIR, RunError
 from llm_usage_warehouse.layout import LOGS, VERSIONED, place_of, places
 from llm_usage_warehouse.places import DISTRIBUTION, SQL_PROJECT
+from llm_usage_warehouse.quoting import literal
 
 STATEMENTS = SQL_PROJECT / "publishing"
 
@@ -84,7 +85,7 @@ def remember(
             _take_over(connection, f"{name}_history", none_yet, known)
     publication = (
         f"from ({_statement('publications')}) select *, "
-        f"'{version(DISTRIBUTION)}' as program_version, {_literal(now)} as recorded_at"
+        f"'{version(DISTRIBUTION)}' as program_version, {_instant(now)} as recorded_at"
     )
     if not begin:
         # A file that a program without this column wrote, and that is otherwise as it must be.
@@ -136,7 +137,7 @@ def attach(connection: duckdb.DuckDBPyConnection, earlier: Path) -> dict[str, st
         RunError: it cannot be read.
     """
     try:
-        connection.execute(f"attach {_quoted(str(earlier))} as earlier (read_only)")
+        connection.execute(f"attach {literal(earlier)} as earlier (read_only)")
     except duckdb.Error as error:
         raise RunError(
             f"{earlier} cannot be read: {str(error).splitlines()[0]}; {REPAIR}"
@@ -208,9 +209,5 @@ def _statement(name: str) -> str:
     return (STATEMENTS / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _literal(instant: datetime) -> str:
+def _instant(instant: datetime) -> str:
     return f"timestamptz '{instant.isoformat()}'"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

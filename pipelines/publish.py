@@ -33,6 +33,7 @@ from llm_usage_warehouse.errors import REPAIR, RunError, in_a_line, next_step
 from llm_usage_warehouse.history import Restatement, attach, last_restatements, remember
 from llm_usage_warehouse.layout import OPENED, SCHEMAS, place_of, places, schema_of
 from llm_usage_warehouse.places import READABLE_FROM, SQL_PROJECT, previous, why_unusable
+from llm_usage_warehouse.quoting import literal
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import note
 from llm_usage_warehouse.warehouse import connect, connect_reading
@@ -109,7 +110,7 @@ def publish(warehouse: WarehouseSettings, *, everything: bool = False) -> Publis
             write_comments(connection, warehouse)
             connection.execute("checkpoint published")
             connection.execute("detach published")
-            _swap(fresh, target, int(warehouse.published_mode, 8) & ~0o222)
+            _swap(fresh, target, warehouse.file_mode)
             settle(connection, publication_id)
         except (duckdb.Error, OSError) as error:
             fresh.unlink(missing_ok=True)
@@ -158,7 +159,7 @@ def _write(
     connection: duckdb.DuckDBPyConnection, fresh: Path, changed: Mapping[str, str]
 ) -> dict[str, int]:
     """Write the rows that changed into the new file, and return how many rows each table has."""
-    connection.execute(f"attach '{_sql(fresh)}' as published (storage_version '{READABLE_FROM}')")
+    connection.execute(f"attach {literal(fresh)} as published (storage_version '{READABLE_FROM}')")
     for schema in SCHEMAS:
         connection.execute(f"create schema if not exists published.{schema}")
     rows: dict[str, int] = {}
@@ -261,7 +262,3 @@ def _swap(fresh: Path, target: Path, mode: int) -> None:
 
 def _wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
-
-
-def _sql(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -192,6 +192,16 @@ class WarehouseSettings:
         return f"{max(size - OWN_MEMORY, size / 2) / 1e6:.0f}MB"
 
     @property
+    def file_mode(self) -> int:
+        """The mode of what is published, which nobody writes."""
+        return int(self.published_mode, 8) & ~0o222
+
+    @property
+    def folder_mode(self) -> int:
+        """The mode of a folder of it: those may enter who may read the files."""
+        return 0o700 | self.file_mode | (self.file_mode & 0o444) >> 2
+
+    @property
     def data_folder(self) -> Path:
         """The folder of the warehouse: dlt's and dbt's working files, locks and logs live in it."""
         return self.path.parent

@@ -19,6 +19,7 @@ from llm_usage_warehouse.errors import (
 )
 from llm_usage_warehouse.packages import LEDGER, LEDGER_SCHEMA
 from llm_usage_warehouse.places import READABLE_FROM, is_ours
+from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.rates import create_rates_table
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.streams import Connector
@@ -165,15 +166,21 @@ def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
         RunError: a program has the file open, or it is no DuckDB file.
     """
     connection = duckdb.connect()
-    name, path = warehouse.path.stem.replace('"', '""'), str(warehouse.path).replace("'", "''")
+    name, path = quoted(warehouse.path.stem), literal(warehouse.path)
     try:
-        connection.execute(f'attach \'{path}\' as "{name}" (read_only); use "{name}".main')
+        connection.execute(f"attach {path} as {name} (read_only); use {name}.main")
     except duckdb.Error as error:
         raise RunError(locked_or_broken(warehouse, error)) from None
     connection.execute("set TimeZone = 'UTC'")
+    keep_to_limits(connection, warehouse)
+    return connection
+
+
+def keep_to_limits(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
+    """Hold a connection that is not to the private file to its memory, and let it spill beside."""
     connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
     connection.execute("set temp_directory = ?", [f"{warehouse.path}.tmp"])
-    return connection
+    connection.execute("set enable_progress_bar = false")
 
 
 def is_loaded(warehouse: WarehouseSettings) -> bool:

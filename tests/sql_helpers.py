@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.dbt_by_hand import PARSE
 from llm_usage_warehouse.dbt_runs import variables
 from llm_usage_warehouse.layout import find_by_bare_names
 from llm_usage_warehouse.prices import load_public_prices
@@ -27,9 +28,6 @@ WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "
 
 FILE = "warehouse.duckdb"
 """The name of every warehouse in tests: dbt knows what it read of the models by it."""
-
-PARSE = "partial_parse.msgpack"
-"""dbt's name for it."""
 
 PARSES = "TESTS_PARSES"
 """The environment's name for the folder of what dbt read, which all tests of a run share."""

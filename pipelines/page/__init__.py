@@ -49,7 +49,7 @@ def write_page(warehouse: WarehouseSettings) -> Path:
     # Nobody else may read it before it has its mode.
     fresh.touch(mode=0o600)
     fresh.write_text(text, encoding="utf-8")
-    fresh.chmod(int(warehouse.published_mode, 8) & ~0o222)
+    fresh.chmod(warehouse.file_mode)
     fresh.replace(path)
     return path
 

@@ -14,6 +14,7 @@ from llm_usage_warehouse.targets.ducklake import check_ducklake, write_ducklake
 from llm_usage_warehouse.targets.parquet import write_parquet
 from llm_usage_warehouse.targets.postgres import postgres_address, write_postgres
 from llm_usage_warehouse.targets.publication import Publication
+from llm_usage_warehouse.warehouse import keep_to_limits
 
 
 class Writer(Protocol):
@@ -69,9 +70,7 @@ def write_targets(warehouse: WarehouseSettings, *, whole: bool = False) -> dict[
             continue
         try:
             with open_published(warehouse) as connection:
-                connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
-                connection.execute("set temp_directory = ?", [f"{warehouse.path}.tmp"])
-                connection.execute("set enable_progress_bar = false")
+                keep_to_limits(connection, warehouse)
                 write(Publication(connection), warehouse, whole=whole)
         except Exception as error:
             is_ours = isinstance(error, RunError | UsageError)

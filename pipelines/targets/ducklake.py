@@ -10,9 +10,11 @@ from pathlib import Path
 import duckdb
 
 from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA, Place, rows_of
-from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation
+from llm_usage_warehouse.warehouse import keep_to_limits
 
 EXTENSION = "duckdb-extension-ducklake"
 
@@ -64,7 +66,7 @@ def write_ducklake(
     # The published file is open for reading only, and so is all that is attached to it.
     with duckdb.connect() as connection:
         connection.execute(f"load {extension()}")
-        connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
+        keep_to_limits(connection, warehouse)
         connection.execute(
             f"attach {literal(str(warehouse.published_path))} as published (read_only)"
         )
@@ -78,10 +80,9 @@ def write_ducklake(
         connection.commit()
         for call in ("ducklake_expire_snapshots", "ducklake_cleanup_old_files"):
             connection.execute(f"call {call}('lake', older_than => now() - interval '{KEPT}')")
-    mode = int(warehouse.published_mode, 8)
-    catalog.chmod(mode | 0o200)
+    catalog.chmod(warehouse.file_mode | 0o200)
     for path in (files, *files.rglob("*")):
-        path.chmod(0o700 | mode | (mode & 0o444) >> 2 if path.is_dir() else mode & ~0o222)
+        path.chmod(warehouse.folder_mode if path.is_dir() else warehouse.file_mode)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, publication: Publication, *, whole: bool) -> None:

@@ -13,9 +13,10 @@ import duckdb
 
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.places import READABLE_FROM
+from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA
-from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation
 
 NOTE = f"{OWN_SCHEMA}.live_file"
 """The table by which this program knows what it wrote."""

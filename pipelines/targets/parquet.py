@@ -22,10 +22,11 @@ from pathlib import Path
 import duckdb
 
 from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import Days
 from llm_usage_warehouse.targets.live import live_path, statements, write_live
-from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation
 
 MONTH = "usage_month"
 """The name of a partition: no column is called so, which readers would take for the same."""
@@ -64,13 +65,12 @@ def write_parquet(
         duckdb.Error: a table cannot be read or written.
     """
     root = parquet_folder(warehouse)
-    mode = int(warehouse.published_mode, 8) & ~0o222
     root.mkdir(parents=True, exist_ok=True)
-    root.chmod(_folder_mode(mode))
+    root.chmod(warehouse.folder_mode)
     before = None if whole else _current(root)
     if before is None or before.publication_id != publication.publication_id:
-        _add_publication(publication, root, before, mode)
-    write_live(statements(publication, root / CURRENT), live_path(warehouse), mode)
+        _add_publication(publication, root, before, warehouse)
+    write_live(statements(publication, root / CURRENT), live_path(warehouse), warehouse.file_mode)
 
 
 class _Folder:
@@ -93,7 +93,7 @@ def _current(root: Path) -> _Folder | None:
 
 
 def _add_publication(
-    publication: Publication, root: Path, before: _Folder | None, mode: int
+    publication: Publication, root: Path, before: _Folder | None, warehouse: WarehouseSettings
 ) -> None:
     changes = publication.changes(before.publication_id if before else None)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{publication.publication_id[:8]}"
@@ -110,7 +110,7 @@ def _add_publication(
         _write(publication, one, days, fresh, f"{name}.parquet")
     note = {"publication_id": publication.publication_id, "files": _files(fresh)}
     (fresh / NOTE).write_text(json.dumps(note, indent=1), encoding="utf-8")
-    _settle(fresh, mode)
+    _settle(fresh, warehouse)
     fresh.rename(root / name)
     # Whoever has followed the link to the publication before still finds its files, for a night.
     kept = {name, (root / CURRENT).resolve().name}
@@ -201,15 +201,10 @@ def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
 
 
-def _folder_mode(mode: int) -> int:
-    """Return the mode of a folder that those may enter who may read the files in it."""
-    return 0o700 | mode | (mode & 0o444) >> 2
-
-
-def _settle(folder: Path, mode: int) -> None:
+def _settle(folder: Path, warehouse: WarehouseSettings) -> None:
     """Give all that is in a folder its rights, and see that it is on the disk."""
     for path in (folder, *folder.rglob("*")):
-        path.chmod(_folder_mode(mode) if path.is_dir() else mode)
+        path.chmod(warehouse.folder_mode if path.is_dir() else warehouse.file_mode)
     # One by one, hundreds of folders would take seconds.
     os.sync()
 

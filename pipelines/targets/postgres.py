@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings, lookup
 from llm_usage_warehouse.targets.changes import Days, rows_of
-from llm_usage_warehouse.targets.publication import Publication, Relation, literal, quoted
+from llm_usage_warehouse.targets.publication import Publication, Relation
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - as a type is written

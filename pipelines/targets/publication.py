@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.quoting import quoted
 from llm_usage_warehouse.targets.changes import (
     CHANGES,
     ORDER,
@@ -146,16 +147,6 @@ class Publication:
                 is_whole = in_one_piece or len(known) < len(days)
                 found[one.place] = None if is_whole else frozenset().union(*known)
         return found
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL takes any name."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _relations(connection: duckdb.DuckDBPyConnection) -> list[Relation]:
