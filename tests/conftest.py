@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from tempfile import mkdtemp
+from unittest.mock import patch
 
 import hypothesis
 import pytest
@@ -20,6 +22,20 @@ def pytest_configure(config: pytest.Config) -> None:
     if PARSES not in os.environ:
         os.environ[PARSES] = mkdtemp()
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PARSES)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def environment_of_a_module() -> Iterator[None]:
+    """Take back what a module set: the command line, for one, keeps the project's folder there."""
+    with patch.dict(os.environ):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def environment_of_a_test(environment_of_a_module: None) -> Iterator[None]:
+    """Take back what a test set."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)
