@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
+from llm_usage_warehouse.interrupts import TerminatedError, heard
 from llm_usage_warehouse.telling import say
 
 console = Console()
@@ -24,20 +25,12 @@ EXIT_INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
 state = {"verbose": False}
 
 
-class TerminatedError(KeyboardInterrupt):
-    """Whoever started the program wants it to end, and it takes the way of Ctrl-C."""
-
-
-def _terminate(*_: object) -> None:
-    raise TerminatedError
-
-
 @contextmanager
 def ending_told() -> Iterator[None]:
     """Turn what goes wrong into one line on standard error and an exit code."""
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield
+        with heard():
+            yield
     except UsageError as error:
         for problem in error.problems:
             # DuckDB points at the place in a query, on a line of its own.
@@ -57,8 +50,6 @@ def ending_told() -> Iterator[None]:
     except Exception as error:
         say(errors, f"{in_a_line(error)}; {next_step(error)}")
         _fail(error, EXIT_FAILED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _end_at_once(error: KeyboardInterrupt) -> None:

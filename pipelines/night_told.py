@@ -10,8 +10,9 @@ from llm_usage_warehouse import notify as notifications
 from llm_usage_warehouse import report
 from llm_usage_warehouse.checks import checked_settings
 from llm_usage_warehouse.connectors import Source
-from llm_usage_warehouse.ending import EXIT_FAILED, TerminatedError, console, errors, how_far
+from llm_usage_warehouse.ending import EXIT_FAILED, console, errors, how_far
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line
+from llm_usage_warehouse.interrupts import TerminatedError, kept
 from llm_usage_warehouse.night_log import write_down
 from llm_usage_warehouse.nightly import Night, run_night
 from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
@@ -85,7 +86,8 @@ def run_and_tell(
 def _end_told(warehouse: WarehouseSettings, ways: NotifySettings) -> Iterator[None]:
     """Tell by message, too, of a run that comes to no verdict, but for one ended by hand."""
     try:
-        yield
+        with kept():
+            yield
     except TerminatedError as error:
         line, patience = f"TERMINATED{how_far(error)}", notifications.PATIENCE_AT_THE_END
         if not demo_mark(warehouse).exists():
@@ -114,7 +116,8 @@ def run_watched(
     with watching(errors, quiet=console.quiet) as watcher:
         present = now or pendulum.now("UTC")
         try:
-            return run_night(sources, warehouse, watcher, present, period, audited)
+            with kept():
+                return run_night(sources, warehouse, watcher, present, period, audited)
         except KeyboardInterrupt as interrupt:
             if so_far := watcher.so_far():
                 interrupt.add_note(so_far)

@@ -16,6 +16,7 @@ import duckdb
 from llm_usage_warehouse.connectors import Source, connectors
 from llm_usage_warehouse.destination import open_pipeline
 from llm_usage_warehouse.errors import chain, in_a_line
+from llm_usage_warehouse.interrupts import kept
 from llm_usage_warehouse.places import previous, set_aside, why_unusable
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.streams import Connector
@@ -125,7 +126,7 @@ def _unreadable(warehouse: WarehouseSettings, source: Source, tables: set[str]) 
     with TemporaryDirectory() as folder, closing(HeldFile(warehouse)) as file:
         try:
             pipeline = open_pipeline(source, warehouse, Path(folder) / f"llm_usage_{source.name}")
-            with file.turn():
+            with kept(), file.turn():
                 pipeline.sync_destination()
             if pipeline.default_schema_name is None:
                 return None

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.loads import Project, frozen, vendor
 from tests.receiver import receiving
 
+ENDLESS = "select count(*) from range(1_000_000_000) as a, range(1_000) as b"
 NIGHT = "from llm_usage_warehouse.cli import app; app(['nightly'])"
 PLAIN = """
 import os, dlt
@@ -86,3 +88,31 @@ def test_a_signal_ends_it_within_two_seconds(
     proxy.world.latency = 0.0
     assert project.load().error is None
     assert project.one("select count(*) from raw_aiproxy.logs") > 0
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [(signal.SIGINT, 130, "interrupted;"), (signal.SIGTERM, 143, "terminated;")],
+)
+def test_a_signal_that_duckdb_hears_is_no_failed_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals, code: int, told: str
+) -> None:
+    path = tmp_path / "published.duckdb"
+    duckdb.connect(str(path)).close()
+    (tmp_path / ".dlt").mkdir()
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(tmp_path))
+    monkeypatch.setenv("WAREHOUSE__PUBLISHED_PATH", str(path))
+    child = started(f"from llm_usage_warehouse.cli import app; app(['query', '{ENDLESS}'])")
+    deadline = time.monotonic() + 30
+    while str(path) not in opened(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(child.pid, how)
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == code, said
+    assert said.startswith(told), said
+
+
+def opened(process: int) -> set[str]:
+    """Return the files that a process has open."""
+    return {os.path.realpath(one) for one in Path(f"/proc/{process}/fd").iterdir()}

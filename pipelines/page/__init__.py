@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from llm_usage_warehouse.errors import RunError, in_a_line
+from llm_usage_warehouse.interrupts import kept
 from llm_usage_warehouse.page.render import MARK, render
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -61,7 +62,8 @@ def write_after_publishing(warehouse: WarehouseSettings) -> list[str]:
         why that could not be done, for a warning: the published file is as good without it.
     """
     try:
-        write_page(warehouse)
+        with kept():
+            write_page(warehouse)
     except Exception as error:
         why = str(error) if isinstance(error, RunError) else in_a_line(error)
         return [f"the page could not be written: {why}; `llm-usage report` tries it again"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line
+from llm_usage_warehouse.interrupts import kept
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.ducklake import check_ducklake, write_ducklake
@@ -69,7 +70,7 @@ def write_targets(warehouse: WarehouseSettings, *, whole: bool = False) -> dict[
         if name not in warehouse.publish:
             continue
         try:
-            with open_published(warehouse) as connection:
+            with kept(), open_published(warehouse) as connection:
                 keep_to_limits(connection, warehouse)
                 write(Publication(connection), warehouse, whole=whole)
         except Exception as error:
