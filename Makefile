@@ -93,7 +93,7 @@ superset: $(READY) $(SUPERSET)/.ready ## Serve a dashboard of the published file
 	@$(RUN)/python -m llm_usage_warehouse.superset $(SUPERSET) --port $(PORT)
 
 superset-test: $(READY) $(SUPERSET)/.ready $(NOTEBOOK)/.ready ## See in a headless browser what that dashboard shows, after `make demo`
-	$(RUN)/pytest -m superset tests/test_superset_served.py tests/test_notebook.py
+	$(RUN)/pytest -m superset tests/publish/test_superset_served.py tests/publish/test_notebook.py
 
 notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marimo notebook, data/notebook.py
 	@test -e data/notebook.py || cp sql/notebook.py data/notebook.py

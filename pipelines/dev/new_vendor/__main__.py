@@ -25,7 +25,7 @@ TAKEN = {"api", "source", "dlt_source", *NOT_PERSONALITIES, *OF_DLT}
 """Words that mean something else where the name would stand."""
 
 REMAINS = """
-It works against its own simulator: pytest tests/test_source_acme.py, make demo. What remains:
+It works against its own simulator: pytest tests/acme, make demo. What remains:
  1. sql/seeds/source_roles.csv: is it a vendor, a gateway, or an observer of calls that another
     source has, too? Only one of two that see the same calls may count in totals.
  2. pipelines/simulator/acme: play the vendor's own contract, its surprises included.

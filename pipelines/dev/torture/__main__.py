@@ -94,7 +94,7 @@ def _differences(place: Ground) -> str:
 def _mutate(seed: int, times: int, table: Table) -> list[str]:
     """Run the test of mutated pages, longer than `make test` does, with another seed."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "tests/test_mutated_pages.py"]
+    command = [sys.executable, "-m", "pytest", "tests/load/test_mutated_pages.py"]
     told = {"MUTATIONS_OF_A_PAGE": str(times), "MUTATIONS_SEED": str(seed)}
     run = subprocess.run(  # noqa: S603 - our own interpreter and our own tests
         command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, check=False

@@ -1,0 +1,1 @@
+"""AI Proxy: its simulator, its source, and its rows in the models."""

@@ -1,0 +1,1 @@
+"""The commands, as a person, a script or a scheduler runs them."""

@@ -1,0 +1,1 @@
+"""The HTTP client that all sources share, against real servers on loopback."""

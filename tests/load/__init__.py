@@ -1,0 +1,1 @@
+"""A load: windows, pages, ledger, audit, and whatever breaks it off."""

@@ -1,0 +1,1 @@
+"""What is published: the file and its memory, the page, targets, BI."""

@@ -1,0 +1,1 @@
+"""The models, by real dbt: literal rows in, hand-checked rows out."""

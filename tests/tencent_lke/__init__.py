@@ -1,0 +1,1 @@
+"""Tencent Cloud LKE: its signature, simulator and source."""

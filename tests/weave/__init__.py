@@ -1,0 +1,1 @@
+"""W&B Weave: its simulator and source, and its rows in the models."""
