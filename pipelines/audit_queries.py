@@ -69,9 +69,9 @@ def compared_columns(stream: Stream) -> dict[str, str]:
     table, ignored = stream.table, {"unknown_fields"}
     if stream.audit:
         ignored |= stream.audit.ignored
-    texts = table.contract.json_columns()
+    texts = table.shape.json_columns()
     columns: dict[str, str] = {}
-    for column in table.contract.schema():
+    for column in table.shape.schema():
         if column.name in ignored:
             continue
         if pa.types.is_decimal(column.type) or pa.types.is_floating(column.type):

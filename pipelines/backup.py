@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from llm_usage_warehouse.errors import RunError, UsageError, in_a_line, next_step
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.warehouse import connect
 
 
@@ -26,7 +26,7 @@ def copy_files(warehouse: WarehouseSettings, folder: Path) -> dict[Path, int]:
         UsageError: the folder holds a file of one of the names.
         RunError: there is nothing to copy, or no room for it.
     """
-    wanted = [warehouse.path, warehouse.published_path, demo_mark(warehouse)]
+    wanted = [warehouse.path, warehouse.published_path, demo_flag(warehouse)]
     files = [path for path in wanted if path.exists()]
     if warehouse.published_path not in files:
         raise RunError(

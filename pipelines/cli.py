@@ -29,7 +29,7 @@ from llm_usage_warehouse.backup import copy_files
 from llm_usage_warehouse.checks import checked_settings
 from llm_usage_warehouse.connectors import connectors
 from llm_usage_warehouse.dbt_by_hand import copy_for_dev, dev_warehouse, run_by_hand
-from llm_usage_warehouse.demo import mark_demo, simulated_vendors
+from llm_usage_warehouse.demo import flag_as_demo, simulated_vendors
 from llm_usage_warehouse.ending import EXIT_FAILED, console, ending_told, errors, state
 from llm_usage_warehouse.errors import RunError, UsageError
 from llm_usage_warehouse.focus import FileForm, write_month
@@ -380,7 +380,7 @@ def demo() -> None:
     """Load two weeks of simulated vendors, and show what a morning looks like."""
     with ending_told():
         warehouse = load_warehouse()
-        mark_demo(warehouse)
+        flag_as_demo(warehouse)
         with simulated_vendors(warehouse) as vendors:
             warehouse, sources = checked_settings(vendors.sources)
             *earlier, tonight = vendors.nights

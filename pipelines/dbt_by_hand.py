@@ -10,7 +10,7 @@ from llm_usage_warehouse.dbt_runs import run_dbt, work_folder
 from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
 from llm_usage_warehouse.holding import held_now
 from llm_usage_warehouse.prices import load_public_prices
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.transform import forget_tested
 from llm_usage_warehouse.warehouse import create_raw_tables, is_loaded, locked, writing_loaded
@@ -57,13 +57,13 @@ def copy_for_dev(warehouse: WarehouseSettings) -> bool:
 
 
 def _files_of(warehouse: WarehouseSettings) -> tuple[Path, ...]:
-    """Return the file, DuckDB's log beside it, the demo's mark, and what dbt read of the models.
+    """Return the file, DuckDB's log beside it, the demo's flag, and what dbt read of the models.
 
     dbt takes longer to read them than to build some.
     """
     path = warehouse.path
     log = path.with_name(f"{path.name}.wal")
-    return path, log, demo_mark(warehouse), work_folder(warehouse) / "target" / PARSE
+    return path, log, demo_flag(warehouse), work_folder(warehouse) / "target" / PARSE
 
 
 def run_by_hand(

@@ -19,7 +19,7 @@ import pendulum
 from pendulum import DateTime
 
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, in_environment
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag, in_environment
 from llm_usage_warehouse.warehouse import is_loaded, writing
 
 DAYS = 14
@@ -66,15 +66,15 @@ class Demo:
         self.process.stdout.readline()
 
 
-def mark_demo(warehouse: WarehouseSettings) -> None:
+def flag_as_demo(warehouse: WarehouseSettings) -> None:
     """Say that the warehouse holds simulated rows.
 
     Raises:
         RunError: the private file is not ours, or another program has it open.
         UsageError: it already holds real ones.
     """
-    mark = demo_mark(warehouse)
-    if mark.exists():
+    flag = demo_flag(warehouse)
+    if flag.exists():
         return
     for path, holds_rows in (
         (warehouse.path, is_loaded(warehouse)),
@@ -86,7 +86,7 @@ def mark_demo(warehouse: WarehouseSettings) -> None:
                 "path and published_path to another folder for the demo"
             )
     with writing(warehouse):
-        mark.write_text("{}")
+        flag.write_text("{}")
 
 
 @contextmanager
@@ -100,8 +100,8 @@ def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
         RunError: the simulator did not start.
     """
     now = pendulum.now("UTC")
-    mark = demo_mark(warehouse)
-    before = json.loads(mark.read_text())
+    flag = demo_flag(warehouse)
+    before = json.loads(flag.read_text())
     first = before.get("first_night", now.subtract(days=AWAY).int_timestamp)
     ports = json.dumps(before.get("ports", {}))
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
@@ -120,7 +120,7 @@ def simulated_vendors(warehouse: WarehouseSettings) -> Iterator[Demo]:
         known = {name: _port(own) for name, own in settings.items()}
         is_first = not warehouse.published_path.exists()
         nights = (pendulum.from_timestamp(first), now) if is_first else (now,)
-        mark.write_text(json.dumps({"ports": known, "first_night": first}))
+        flag.write_text(json.dumps({"ports": known, "first_night": first}))
         with _environment(_variables(settings, rates)):
             demo = Demo(nights, tuple(settings), process)
             if not is_first:

@@ -2,7 +2,7 @@
 
 A test that fails is laid to the sources whose rows it finds. What the published file says of their
 days is then written into the warehouse, where the models take it instead of the new rows
-(`sql/macros/held.sql`). Nothing of a held source is marked as built, so each night tries it anew.
+(`sql/macros/held.sql`). Nothing of a held source is noted as built, so each night tries it anew.
 """
 
 from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ from llm_usage_warehouse.night_log import write_down
 from llm_usage_warehouse.nightly import Night, run_night
 from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
 from llm_usage_warehouse.progress import watching
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, refuse_demo
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag, refuse_demo
 from llm_usage_warehouse.status import still_differing
 from llm_usage_warehouse.telling import say
 from llm_usage_warehouse.verdict import judge
@@ -90,12 +90,12 @@ def _end_told(warehouse: WarehouseSettings, ways: NotifySettings) -> Iterator[No
             yield
     except TerminatedError as error:
         line, patience = f"TERMINATED{how_far(error)}", notifications.PATIENCE_AT_THE_END
-        if not demo_mark(warehouse).exists():
+        if not demo_flag(warehouse).exists():
             _warn(notifications.tell_end(ways, line, patience=patience))
         raise
     except Exception as error:
         line = str(error) if isinstance(error, RunError) else in_a_line(error)
-        if not demo_mark(warehouse).exists():
+        if not demo_flag(warehouse).exists():
             _warn(notifications.tell_end(ways, f"NOT PUBLISHED: {line}"))
         raise
 

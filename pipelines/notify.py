@@ -24,7 +24,7 @@ from llm_usage_warehouse.http import redact, until_connected
 from llm_usage_warehouse.message import Message, of_night, slack_payload
 from llm_usage_warehouse.nightly import Night
 from llm_usage_warehouse.notify_settings import NotifySettings
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.telling import counted, harmless
 from llm_usage_warehouse.verdict import Verdict
 from llm_usage_warehouse.warnings import is_this_machine
@@ -77,7 +77,7 @@ def tell_night(
         what a person should know of it, such as why it was not sent.
     """
     # Simulated rows are nobody's news.
-    if demo_mark(warehouse).exists() or not (by := ways(settings)):
+    if demo_flag(warehouse).exists() or not (by := ways(settings)):
         return []
     warnings = in_plain_sight(settings)
     today = datetime.now(ZoneInfo(warehouse.reporting_timezone)).date()

@@ -116,7 +116,9 @@ def load_source(source: Source, run: Run, watcher: Watcher, file: HeldFile) -> S
     try:
         _load(source, run, watcher, file, outcome)
     except Exception as error:
-        outcome.error = str(error if isinstance(error, RunError) else _told(error, source, run))
+        outcome.error = str(
+            error if isinstance(error, RunError) else _as_run_error(error, source, run)
+        )
         log.debug("%s", outcome.error, exc_info=error)
         watcher.failed(source.name, outcome.error)
     return outcome
@@ -165,7 +167,7 @@ def _load(
                 _count(outcome, read)
                 watcher.loaded(source.name, read.step, read.rows)
             if extraction.error is not None:
-                raise _told(extraction.error, source, run, extraction.failed_at)
+                raise _as_run_error(extraction.error, source, run, extraction.failed_at)
             if extraction.is_done:
                 break
     if auditor:
@@ -218,7 +220,7 @@ def _load_package(
             file.give_memory_back()
     except Exception as error:
         where = first_of([str(read.step) for read in extraction.package.steps])
-        raise _told(error, source, run, where) from error
+        raise _as_run_error(error, source, run, where) from error
 
 
 def _count(outcome: SourceOutcome, read: ReadStep) -> None:
@@ -246,10 +248,10 @@ def _ledger(source: Source, run: Run, file: HeldFile) -> Iterator[duckdb.DuckDBP
         with file.turn() as connection:
             yield connection
     except duckdb.Error as error:
-        raise _told(error, source, run) from error
+        raise _as_run_error(error, source, run) from error
 
 
-def _told(error: BaseException, source: Source, run: Run, where: str = "") -> RunError:
+def _as_run_error(error: BaseException, source: Source, run: Run, where: str = "") -> RunError:
     """Return what a person needs to know of an error, with the slice that it happened in."""
     reason = _reason(error, source, run)
     return RunError(f"{reason} [{where}]" if where else reason)

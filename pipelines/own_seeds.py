@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.places import PACKAGE, SQL_PROJECT
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 
 OWN = ("own_prices.csv", "owners.csv", "budgets.csv", "source_roles.csv")
 """The seeds that a project may have of its own."""
@@ -30,7 +30,7 @@ def dbt_project(warehouse: WarehouseSettings) -> Path:
     Raises:
         UsageError: a file of the project's own is not what its name says.
     """
-    own = OF_DEMO if demo_mark(warehouse).exists() else warehouse.seeds
+    own = OF_DEMO if demo_flag(warehouse).exists() else warehouse.seeds
     if not own.is_dir():
         return SQL_PROJECT
     if problems := wrong_seeds(own):

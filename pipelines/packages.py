@@ -285,7 +285,7 @@ def resource(table: Table, rows: Callable[[], Iterator[Any]], *, deduplicated: b
 
 def _columns(table: Table) -> dict[str, TColumnSchema]:
     columns = py_arrow_to_table_schema_columns(table.stored_schema)
-    for name in table.contract.json_columns():
+    for name in table.shape.json_columns():
         columns[name] = {"name": name, "data_type": "json"}
     return dict(columns)
 

@@ -19,7 +19,7 @@ from llm_usage_warehouse.page import page_path
 from llm_usage_warehouse.publish import Published
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.repair import Fault
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.spending import tell_spending
 from llm_usage_warehouse.tables import say_rows
 from llm_usage_warehouse.telling import counted, insist, named, say
@@ -220,7 +220,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
         say(console, f"{compared}: nothing says whether the rows are all there")
     else:
         say(console, f"{compared}, ", ("all agree", "green"))
-    is_demo = demo_mark(warehouse).exists()
+    is_demo = demo_flag(warehouse).exists()
     for source, pair, day, model, measure, ours, theirs, difference, reason in lines:
         why = (
             f"{reason}; the simulator lied here on purpose"
@@ -259,7 +259,7 @@ def audit(console: Console, warehouse: WarehouseSettings) -> None:
         f"{counted(int(requests), 'request')}; {counted(int(healed), 'day')} healed{brought}, ",
         (f"{counted(int(differing), 'day')} still differing", colour),
     )
-    if healed and demo_mark(warehouse).exists():
+    if healed and demo_flag(warehouse).exists():
         say(
             console,
             "  ",
@@ -304,7 +304,7 @@ def focus(console: Console, warehouse: WarehouseSettings, month: Written) -> Non
     if month.behind:
         days = ", ".join(f"{source} to {day or 'no day'}" for source, day in month.behind.items())
         say(console, ("preliminary", "yellow"), f": not complete yet: {days}")
-    if demo_mark(warehouse).exists():
+    if demo_flag(warehouse).exists():
         say(console, ("simulated", "yellow"), ": these are the demo's rows, and nobody's bill")
 
 
@@ -337,7 +337,7 @@ def _next(console: Console, warehouse: WarehouseSettings) -> None:
     say(console, f"private warehouse: {warehouse.path}")
     if (page := page_path(warehouse)).exists():
         say(console, f"the morning on one page: {page} (llm-usage report --open)")
-    if demo_mark(warehouse).exists():
+    if demo_flag(warehouse).exists():
         say(console, "these are simulated rows; `make clean` removes them")
     say(console, 'next: llm-usage query "from costs order by 1 desc limit 5"')
 

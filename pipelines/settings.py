@@ -207,7 +207,7 @@ class WarehouseSettings:
         return self.path.parent
 
 
-def demo_mark(warehouse: WarehouseSettings) -> Path:
+def demo_flag(warehouse: WarehouseSettings) -> Path:
     """Return the file whose presence says that the warehouse holds simulated rows."""
     return warehouse.data_folder / "DEMO"
 
@@ -216,9 +216,9 @@ def refuse_demo(warehouse: WarehouseSettings) -> None:
     """Keep real rows out of a warehouse that the demo made.
 
     Raises:
-        UsageError: the demo's mark is there.
+        UsageError: the demo's flag is there.
     """
-    if demo_mark(warehouse).exists():
+    if demo_flag(warehouse).exists():
         raise UsageError(
             f"{warehouse.data_folder} holds the demo's simulated rows; remove the folder "
             "or set [warehouse] path to another one"

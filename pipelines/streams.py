@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pendulum import Duration
 
 from llm_usage_warehouse.http import ApiClient
-from llm_usage_warehouse.pages import UTC_MICROS, Contract, Parsed, rows_to_table, to_table
+from llm_usage_warehouse.pages import UTC_MICROS, Parsed, RowShape, rows_to_table, to_table
 from llm_usage_warehouse.settings import SourceSettings
 from llm_usage_warehouse.windows import Cadence, Grid, Window
 
@@ -57,7 +57,7 @@ class Table:
 
     Attributes:
         name: the table.
-        contract: the shape of a vendor's row.
+        shape: of a vendor's row.
         write: how a slice meets the table.
         constants: text columns that have one value in all rows of a page, put first: `source_name`,
             and `scope` for tables that are not merged; the others are settings of the source.
@@ -65,11 +65,11 @@ class Table:
         identity: MERGE: columns that a row keeps for good. A row that differs in all of them from
             the stored one of its key is another row, whose id was given out again.
         at: REPLACE_WINDOW: the timestamp column by which a row lies in a window.
-        derived: columns that the reader adds after those of the contract.
+        derived: columns that the reader adds after those of its shape.
     """
 
     name: str
-    contract: Contract
+    shape: RowShape
     write: Write
     constants: tuple[str, ...] = ("source_name", "scope", "base_url")
     key: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Table:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns that a reader fills."""
-        return pa.schema([*self.contract.schema(self.constants), *self.derived])
+        return pa.schema([*self.shape.schema(self.constants), *self.derived])
 
     @cached_property
     def stored_schema(self) -> pa.Schema:
@@ -113,7 +113,7 @@ class Table:
         self,
         settings: SourceSettings,
         pages: Sequence[bytes],
-        contract: Contract | None = None,
+        shape: RowShape | None = None,
         **given: str | None,
     ) -> Parsed:
         """Type the rows of `pages`.
@@ -121,25 +121,25 @@ class Table:
         Args:
             settings: of the source; constants that `given` lacks are its settings of that name.
             pages: whole response bodies.
-            contract: the table's own, or the same with other private fields withheld.
+            shape: the table's own, or the same with other private fields withheld.
             given: values of constants, such as the scope.
 
         Raises:
-            BadResponseError: the rows are not what the contract says.
+            BadResponseError: the rows are not of the shape.
         """
         constants = self.constant_values(settings, **given)
-        return to_table(settings.name, pages, contract or self.contract, constants)
+        return to_table(settings.name, pages, shape or self.shape, constants)
 
     def typed(
         self,
         settings: SourceSettings,
         rows: Sequence[bytes | msgspec.Raw],
-        contract: Contract | None = None,
+        shape: RowShape | None = None,
         **given: str | None,
     ) -> Parsed:
         """Type rows that lie apart, each the bytes of a JSON object; see `rows`."""
         constants = self.constant_values(settings, **given)
-        return rows_to_table(settings.name, rows, contract or self.contract, constants)
+        return rows_to_table(settings.name, rows, shape or self.shape, constants)
 
     def constant_values(
         self, settings: SourceSettings, **given: str | None
@@ -160,7 +160,7 @@ class Reading:
         tables: the rows, each table of the stream's schema.
         reported_total: the vendor's own count of these rows, or None where it gives none.
         unsettled: stretches whose rows will still change in place; read again next night.
-        unknown_fields: dotted names of fields that the contract does not know.
+        unknown_fields: dotted names of fields that the shape does not know.
         warnings: what a person should know of it, each a sentence; the night says them.
     """
 

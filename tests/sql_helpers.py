@@ -51,7 +51,7 @@ class Finished(NamedTuple):
 def dbt_process() -> subprocess.Popen[str]:
     """Return the process in which dbt runs for all tests of this one."""
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("sql_dbt.py"))],
+        [sys.executable, "-P", str(Path(__file__).with_name("sql_dbt.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

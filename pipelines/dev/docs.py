@@ -21,7 +21,7 @@ from llm_usage_warehouse.comments import descriptions
 from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.layout import NAMES, OPENED, SCHEMAS
 from llm_usage_warehouse.setting_files import project_root
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag, load_warehouse
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = PROJECT / "README.md"
@@ -158,7 +158,7 @@ def write(warehouse: WarehouseSettings) -> None:
     Raises:
         UsageError: it does not hold the demo's rows; real figures do not belong in a README.
     """
-    if not (demo_mark(warehouse).exists() and warehouse.published_path.exists()):
+    if not (demo_flag(warehouse).exists() and warehouse.published_path.exists()):
         raise UsageError(f"{warehouse.published_path} is not the demo's; run `make demo` first")
     manifest = json.loads((warehouse.data_folder / "dbt/target/manifest.json").read_text())
     asked = questions()

@@ -11,7 +11,7 @@ import duckdb
 
 from llm_usage_warehouse.errors import RunError, in_a_line
 from llm_usage_warehouse.interrupts import kept
-from llm_usage_warehouse.page.render import MARK, render
+from llm_usage_warehouse.page.render import GENERATOR, render
 from llm_usage_warehouse.published import open_published
 from llm_usage_warehouse.settings import WarehouseSettings
 
@@ -35,7 +35,7 @@ def write_page(warehouse: WarehouseSettings) -> Path:
         OSError: the folder cannot be written to.
     """
     path = page_path(warehouse)
-    if path.exists() and MARK not in path.read_bytes()[:1000]:
+    if path.exists() and GENERATOR not in path.read_bytes()[:1000]:
         raise RunError(f"{path} was not written by llm-usage; move it, then `llm-usage report`")
     with open_published(warehouse) as connection:
         try:

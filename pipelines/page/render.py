@@ -19,11 +19,11 @@ from markupsafe import Markup
 from llm_usage_warehouse.page import wording
 from llm_usage_warehouse.page.blocks import CHARTS, blocks
 from llm_usage_warehouse.page.queries import chart
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 
 HERE = Path(__file__).resolve().parent
 
-MARK = b'<meta name="generator" content="llm-usage-warehouse'
+GENERATOR = b'<meta name="generator" content="llm-usage-warehouse'
 """What only a page of ours begins with."""
 
 SCRIPTS = ("vendor/vega.min.js", "vendor/vega-lite.min.js", "vendor/vega-interpreter.js", "page.js")
@@ -54,7 +54,7 @@ def render(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) 
         timezone=trust["reporting_timezone"] or warehouse.reporting_timezone,
         currency=trust["reporting_currency"] or warehouse.reporting_currency,
         stale_after=warehouse.stale_after.total_seconds(),
-        is_demo=demo_mark(warehouse).exists(),
+        is_demo=demo_flag(warehouse).exists(),
         written_at=pendulum.now(warehouse.reporting_timezone),
         version=version("llm-usage-warehouse"),
     )

@@ -1,4 +1,4 @@
-"""Rows taken apart: what the typed reader has no type for, and what no contract knows."""
+"""Rows taken apart: what the typed reader has no type for, and what no shape knows."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_usage_warehouse.pages.body import encoded, joined, members, mended
-from llm_usage_warehouse.pages.contract import KINDS, Contract, Fields, Path, leaves
+from llm_usage_warehouse.pages.row_shape import KINDS, Fields, Path, RowShape, leaves
 from llm_usage_warehouse.pages.secret_names import is_secret, scrubbed
 
 UNTYPED = frozenset(kind.name for kind in KINDS.values() if kind.read is None)
@@ -47,31 +47,31 @@ def plan(fields: Fields, above: Path = ()) -> dict[str, Member]:
     return found
 
 
-def withheld_paths(contract: Contract) -> frozenset[Path]:
+def withheld_paths(shape: RowShape) -> frozenset[Path]:
     """Return the fields whose columns stay NULL."""
-    return frozenset(path for name, path, _ in contract.columns() if name in contract.withheld)
+    return frozenset(path for name, path, _ in shape.columns() if name in shape.withheld)
 
 
 @dataclass
 class Apart:
-    """Takes rows of one contract apart, and holds what it took out of them.
+    """Takes rows of one shape apart, and holds what it took out of them.
 
     Attributes:
-        contract: the shape of a row.
+        shape: of a row.
         json: JSON text by field and number of the row.
         unknown: the text of `unknown_fields` by number of the row.
-        names: dotted names of fields no contract knows, and of secrets left out of JSON.
+        names: dotted names of fields that the shape does not know, and of secrets left out of JSON.
     """
 
-    contract: Contract
+    shape: RowShape
     json: dict[Path, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     unknown: dict[int, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._plan = plan(self.contract.fields)
-        self._withheld = withheld_paths(self.contract)
-        self._untyped = [self._member(path) for path in json_paths(self.contract)]
+        self._plan = plan(self.shape.fields)
+        self._withheld = withheld_paths(self.shape)
+        self._untyped = [self._member(path) for path in json_paths(self.shape)]
 
     def _member(self, path: Path) -> Member:
         below: Mapping[str, Member] = self._plan
@@ -156,7 +156,7 @@ class Apart:
         return b"{" + b",".join(rest) + b"}"
 
     def _keep_unknown(self, path: Path, value: bytes, extras: dict[str, bytes]) -> None:
-        if not self.contract.complete:
+        if not self.shape.complete:
             return
         dotted = ".".join(path)
         self.names.add(dotted)
@@ -215,18 +215,18 @@ def _attribute(name: str) -> str:
     return "_" + name.encode().hex()
 
 
-def spelled(row: bytes | Raw, contract: Contract, spell: Callable[[str], str]) -> bytes:
-    """Return a row's JSON with every name respelled, down to the objects that the contract knows.
+def spelled(row: bytes | Raw, shape: RowShape, spell: Callable[[str], str]) -> bytes:
+    """Return a row's JSON with every name respelled, down to the objects that the shape knows.
 
     What is dropped or withheld is left out, and members stand in the order of their names, so that
     equal rows have equal text. Values stay byte by byte as they are.
 
     Args:
         row: a mended JSON object.
-        contract: knows the names as `spell` returns them.
+        shape: knows the names as `spell` returns them.
         spell: such as camelCase to snake_case.
     """
-    return _spelled(row, contract.fields, (), spell, withheld_paths(contract))
+    return _spelled(row, shape.fields, (), spell, withheld_paths(shape))
 
 
 def _spelled(
@@ -258,11 +258,11 @@ def _inner(json: bytes) -> bytes:
     return inner
 
 
-def json_paths(contract: Contract) -> list[Path]:
+def json_paths(shape: RowShape) -> list[Path]:
     """Return the fields that a row must be taken apart for: JSON, and what may not be read."""
     # Where unknown fields are no matter, the reader passes over the dropped ones as well.
     return [
         path
-        for path, kind in leaves(contract.fields)
-        if kind.is_json or (kind.name == "drop" and contract.complete)
+        for path, kind in leaves(shape.fields)
+        if kind.is_json or (kind.name == "drop" and shape.complete)
     ]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_usage_warehouse.http import BadResponseError
-from llm_usage_warehouse.pages.contract import Path
+from llm_usage_warehouse.pages.row_shape import Path
 
 ESCAPE = re.compile(
     rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"

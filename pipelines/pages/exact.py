@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llm_usage_warehouse.http import BadResponseError
 from llm_usage_warehouse.pages.body import members
-from llm_usage_warehouse.pages.contract import MONEY, Contract, Fields, Path, leaves
+from llm_usage_warehouse.pages.row_shape import MONEY, Fields, Path, RowShape, leaves
 
 _INTEGER = re.compile(rb"-?[0-9]+")
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -44,14 +44,14 @@ def mismatch(source: str, problems: Sequence[str]) -> BadResponseError:
 
 
 def read_exactly(
-    source: str, lines: Sequence[bytes], contract: Contract
+    source: str, lines: Sequence[bytes], shape: RowShape
 ) -> dict[Path, pa.ChunkedArray]:
     """Read each value on its own.
 
     Args:
         source: name for error messages.
         lines: rows that were taken apart.
-        contract: the shape of a row.
+        shape: of a row.
 
     Returns:
         The columns by field: of the types that kinds are read as, money rounded as it is stored.
@@ -59,11 +59,11 @@ def read_exactly(
     Raises:
         BadResponseError: names up to five fields that hold something else than they should.
     """
-    typed = {path: kind for path, kind in leaves(contract.fields) if kind.read is not None}
+    typed = {path: kind for path, kind in leaves(shape.fields) if kind.read is not None}
     values: dict[Path, list[Any]] = {path: [None] * len(lines) for path in typed}
     problems: dict[Path, str] = {}
     for number, line in enumerate(lines):
-        _read_row(line, contract.fields, (), number, values, problems)
+        _read_row(line, shape.fields, (), number, values, problems)
     if problems:
         raise mismatch(source, [f"{'.'.join(path)} {what}" for path, what in problems.items()])
     return {

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llm_usage_warehouse.pages.contract import UTC_MICROS, Kind
 from llm_usage_warehouse.pages.exact import MismatchError
+from llm_usage_warehouse.pages.row_shape import UTC_MICROS, Kind
 
 ISO_LETTERS = re.compile(r"[0-9TWZ:.,+\- ]+", re.ASCII)
 """Python's own reader takes anything between day and hour, and nothing amiss in U+0000."""

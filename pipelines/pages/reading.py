@@ -1,4 +1,4 @@
-"""The fast way to read rows: newline-joined JSON through Arrow's own reader, a contract its schema.
+"""The fast way to read rows: newline-joined JSON through Arrow's own reader, typed by their shape.
 
 That reader takes no liberties with types. What it may not be shown, because it would crash, is a
 row that is no object, and a decimal with an exponent or with zeros beyond its tables; nor NaN,
@@ -14,8 +14,8 @@ import pyarrow.json as pj
 
 from llm_usage_warehouse.pages.apart import Apart, json_paths
 from llm_usage_warehouse.pages.body import encoded
-from llm_usage_warehouse.pages.contract import KINDS, MONEY, Contract, Fields, Path, leaves
 from llm_usage_warehouse.pages.exact import read_exactly
+from llm_usage_warehouse.pages.row_shape import KINDS, MONEY, Fields, Path, RowShape, leaves
 
 Columns = dict[Path, pa.ChunkedArray]
 
@@ -41,21 +41,21 @@ def read_lines(source: str, text: bytes, apart: Apart) -> Columns:
         The columns by field, as their kinds are read; money as it is stored.
 
     Raises:
-        BadResponseError: a field has another type than the contract says.
+        BadResponseError: a field has another type than the shape says.
     """
-    contract = apart.contract
+    shape = apart.shape
     try:
         # Where unknown fields pass unseen, so would a JSON field whose name is spelled by escapes.
-        if contract.complete or rb"\u00" not in text:
-            return _columns(_without_json(text, apart), contract)
+        if shape.complete or rb"\u00" not in text:
+            return _columns(_without_json(text, apart), shape)
     except pa.ArrowInvalid:
-        # A field that no contract knows, one that came twice, or one that is not of its type.
+        # A field that the shape does not know, one that came twice, or one that is not of its type.
         pass
     lines = [apart.take(number, line) for number, line in enumerate(text.split(b"\n"))]
     try:
-        return _columns(b"\n".join(lines), contract)
+        return _columns(b"\n".join(lines), shape)
     except pa.ArrowInvalid:
-        return read_exactly(source, lines, contract)
+        return read_exactly(source, lines, shape)
 
 
 def _without_json(text: bytes, apart: Apart) -> bytes:
@@ -63,7 +63,7 @@ def _without_json(text: bytes, apart: Apart) -> bytes:
     starts = sorted(
         {
             text.rfind(b"\n", 0, at) + 1
-            for path in json_paths(apart.contract)
+            for path in json_paths(apart.shape)
             for at in _occurrences(text, encoded(path[-1])[:-1])
         }
     )
@@ -84,24 +84,24 @@ def _occurrences(text: bytes, word: bytes) -> Iterator[int]:
         at = text.find(word, at + 1)
 
 
-def _columns(text: bytes, contract: Contract) -> Columns:
+def _columns(text: bytes, shape: RowShape) -> Columns:
     """Return the typed columns.
 
     Raises:
         ArrowInvalid: the rows are not that simple.
     """
-    kinds = dict(leaves(contract.fields))
+    kinds = dict(leaves(shape.fields))
     if any(kind.store == MONEY for kind in kinds.values()) and _has_tiny_number(text):
         raise pa.ArrowInvalid("a number that Arrow cannot be shown")
     table = pj.read_json(
         pa.BufferReader(text),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
         parse_options=pj.ParseOptions(
-            explicit_schema=pa.schema(_read_types(contract.fields)),
-            unexpected_field_behavior="error" if contract.complete else "ignore",
+            explicit_schema=pa.schema(_read_types(shape.fields)),
+            unexpected_field_behavior="error" if shape.complete else "ignore",
         ),
     )
-    found = dict(_leaf_columns(table.columns, contract.fields))
+    found = dict(_leaf_columns(table.columns, shape.fields))
     return {
         path: _as_money(column) if kinds[path].store == MONEY else column
         for path, column in found.items()

@@ -1,8 +1,8 @@
 """From a vendor's page bytes to a typed Arrow table, with no Python object per value.
 
-A vendor's folder states the shape of a row as a `Contract`. Pages are opened in memory alone (a
+A vendor's folder states the shape of a row as a `RowShape`. Pages are opened in memory alone (a
 page may hold prompts, so it never touches disk). Of a name that stands twice in one object the last
-one counts. A field whose type changed is an error; a field that the contract does not know is kept
+one counts. A field whose type changed is an error; a field that the shape does not know is kept
 in the column `unknown_fields` and reported.
 """
 
@@ -17,10 +17,10 @@ from msgspec import Raw
 from llm_usage_warehouse.http import BadResponseError
 from llm_usage_warehouse.pages.apart import Apart
 from llm_usage_warehouse.pages.body import raw_rows
-from llm_usage_warehouse.pages.contract import Contract, Kind
 from llm_usage_warehouse.pages.exact import MismatchError, mismatch, plain
 from llm_usage_warehouse.pages.instants import instants
 from llm_usage_warehouse.pages.reading import Columns, read_lines
+from llm_usage_warehouse.pages.row_shape import Kind, RowShape
 
 BATCH_BYTES = 4_000_000
 """Read at once: an odd row slows down its batch, and no more than this is held twice."""
@@ -34,36 +34,36 @@ MARK = "\ufffd"
 
 @dataclass(frozen=True)
 class Parsed:
-    """Rows of some pages: the typed table, and the dotted names of fields no contract knows."""
+    """Rows of some pages: the typed table, and the dotted names of fields that no shape knows."""
 
     table: pa.Table
     unknown: frozenset[str]
 
 
 def to_table(
-    source: str, pages: Iterable[bytes], contract: Contract, constants: Mapping[str, str | None]
+    source: str, pages: Iterable[bytes], shape: RowShape, constants: Mapping[str, str | None]
 ) -> Parsed:
     """Type the rows of `pages`.
 
     Args:
         source: name for error messages.
         pages: whole response bodies.
-        contract: the shape of a row.
+        shape: of a row.
         constants: text columns that have one value in all rows, put first.
 
     Raises:
-        BadResponseError: a page is not JSON or has no rows where the contract says, a field has
+        BadResponseError: a page is not JSON or has no rows where the shape says, a field has
             another type than it says, or a required one is missing. Nothing of the pages is
             returned then.
     """
-    lists = (raw_rows(source, page, contract.rows) for page in pages)
-    return _typed(source, _batches(source, lists, contract), contract, constants)
+    lists = (raw_rows(source, page, shape.rows) for page in pages)
+    return _typed(source, _batches(source, lists, shape), shape, constants)
 
 
 def rows_to_table(
     source: str,
     rows: Sequence[bytes | Raw],
-    contract: Contract,
+    shape: RowShape,
     constants: Mapping[str, str | None],
 ) -> Parsed:
     """Type rows that were taken out of their pages before, as `to_table` does.
@@ -71,15 +71,15 @@ def rows_to_table(
     Args:
         source: name for error messages.
         rows: mended JSON, as `raw_rows` or `spelled` gives it.
-        contract: the shape of a row.
+        shape: of a row.
         constants: text columns that have one value in all rows, put first.
     """
     lists = (rows[at : at + BATCH_ROWS] for at in range(0, len(rows), BATCH_ROWS))
-    return _typed(source, _batches(source, lists, contract), contract, constants)
+    return _typed(source, _batches(source, lists, shape), shape, constants)
 
 
 def _batches(
-    source: str, lists: Iterable[Sequence[bytes | Raw]], contract: Contract
+    source: str, lists: Iterable[Sequence[bytes | Raw]], shape: RowShape
 ) -> Iterator[tuple[bytes, int]]:
     """Yield texts of one row to a line, and how many lines each has."""
     texts: list[bytes] = []
@@ -87,7 +87,7 @@ def _batches(
     for rows in lists:
         if not rows:
             continue
-        text = _lines(source, rows, contract)
+        text = _lines(source, rows, shape)
         texts.append(text)
         size += len(text)
         count += len(rows)
@@ -98,7 +98,7 @@ def _batches(
         yield b"\n".join(texts), count
 
 
-def _lines(source: str, rows: Sequence[bytes | Raw], contract: Contract) -> bytes:
+def _lines(source: str, rows: Sequence[bytes | Raw], shape: RowShape) -> bytes:
     """Join rows, having made sure that each is an object."""
     text = b"\n".join(rows)
     if text.count(b"\n") >= len(rows):
@@ -107,7 +107,7 @@ def _lines(source: str, rows: Sequence[bytes | Raw], contract: Contract) -> byte
         text = b"\n".join(rows)
     if text[:1] != b"{" or text.count(b"\n{") + 1 < len(rows):
         number, odd = next((n, row) for n, row in enumerate(rows, 1) if bytes(row)[:1] != b"{")
-        where = f"row {number} of {'.'.join(contract.rows)}"
+        where = f"row {number} of {'.'.join(shape.rows)}"
         raise mismatch(source, [f"{where} should be an object and is {plain(bytes(odd))}"])
     return text
 
@@ -115,13 +115,13 @@ def _lines(source: str, rows: Sequence[bytes | Raw], contract: Contract) -> byte
 def _typed(
     source: str,
     batches: Iterable[tuple[bytes, int]],
-    contract: Contract,
+    shape: RowShape,
     constants: Mapping[str, str | None],
 ) -> Parsed:
-    tables, names = [contract.empty_table(tuple(constants))], set[str]()
+    tables, names = [shape.empty_table(tuple(constants))], set[str]()
     try:
         for text, count in batches:
-            apart = Apart(contract)
+            apart = Apart(shape)
             columns = read_lines(source, text, apart)
             names |= apart.names
             found = _stored(source, columns, apart, count, is_plain=_is_plain(text))
@@ -130,7 +130,7 @@ def _typed(
     except RecursionError:
         raise BadResponseError(source, "the answer is nested too deeply") from None
     table = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
-    for name in contract.required:
+    for name in shape.required:
         if missing := table[name].null_count:
             raise mismatch(source, [f"{name} is missing in {missing} rows"])
     return Parsed(table, frozenset(CONTROL_CHARACTER.sub(MARK, name) for name in names))
@@ -140,8 +140,8 @@ def _stored(
     source: str, columns: Columns, apart: Apart, count: int, *, is_plain: bool
 ) -> Iterator[pa.ChunkedArray | pa.Array]:
     """Yield the columns of a batch in the order of the schema."""
-    contract = apart.contract
-    for name, path, kind in contract.columns():
+    shape = apart.shape
+    for name, path, kind in shape.columns():
         if kind.is_json:
             yield _text_column(apart.json[path], count)
             continue
@@ -150,7 +150,7 @@ def _stored(
         except MismatchError as error:
             what = f"{'.'.join(path)} should be {kind.name} and is {error}"
             raise mismatch(source, [what]) from None
-        is_kept = name not in contract.withheld
+        is_kept = name not in shape.withheld
         yield values if is_kept else pa.nulls(count, kind.store)
         if kind.keeps_raw:
             yield columns[path] if is_kept else pa.nulls(count, kind.read)

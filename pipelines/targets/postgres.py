@@ -49,7 +49,7 @@ TYPES = {
 }
 """Each type of DuckDB, and the one of Postgres that holds the same values."""
 
-MARK = "llm-usage publication "
+LABEL = "llm-usage publication "
 """How the comment of a schema of ours begins; the publication and the published file follow."""
 
 COMMENTS = """
@@ -143,13 +143,13 @@ def _write(cursor: "Cursor", publication: Publication, stem: str, *, whole: bool
         schema: stem if schema == "main" else f"{stem}_{schema}"
         for schema in sorted({"main", *(one.schema for one in publication.relations)})
     }
-    marks = _marks(cursor, stem)
-    if others := sorted(name for name in names.values() if marks.get(name, "") is None):
+    labels = _labels(cursor, stem)
+    if others := sorted(name for name in names.values() if labels.get(name, "") is None):
         raise RunError(
             f"the database has a schema {others[0]} that was not written by llm-usage; rename or "
             "drop it, or name the published file otherwise"
         )
-    known = {marks.get(name) for name in names.values()}
+    known = {labels.get(name) for name in names.values()}
     since = known.pop() if len(known) == 1 else None
     changes = publication.changes(None if whole else since)
     for schema in names.values():
@@ -162,20 +162,20 @@ def _write(cursor: "Cursor", publication: Publication, stem: str, *, whole: bool
             _create(cursor, schema, one)
             days = None
         _replace(cursor, publication, schema, one, days)
-    _drop_others(cursor, names, wanted, marks)
+    _drop_others(cursor, names, wanted, labels)
     _comment(cursor, names, wanted)
     for schema in names.values():
-        mark = literal(f"{MARK}{publication.publication_id} of {stem}")
-        cursor.execute(f"comment on schema {quoted(schema)} is {mark}")
+        label = literal(f"{LABEL}{publication.publication_id} of {stem}")
+        cursor.execute(f"comment on schema {quoted(schema)} is {label}")
 
 
-def _marks(cursor: "Cursor", stem: str) -> dict[str, str | None]:
+def _labels(cursor: "Cursor", stem: str) -> dict[str, str | None]:
     """Return the schemas of this published file, with their publication; None at one of others."""
     cursor.execute("select nspname, obj_description(oid, 'pg_namespace') from pg_namespace")
     found: dict[str, str | None] = {}
     for name, comment in cursor.fetchall():
-        publication, _, of = (comment or "").removeprefix(MARK).partition(" of ")
-        found[name] = publication if (comment or "").startswith(MARK) and of == stem else None
+        publication, _, of = (comment or "").removeprefix(LABEL).partition(" of ")
+        found[name] = publication if (comment or "").startswith(LABEL) and of == stem else None
     return found
 
 
@@ -235,10 +235,10 @@ def _pages(batches: pa.RecordBatchReader) -> Iterator[io.BytesIO]:
 
 
 def _drop_others(
-    cursor: "Cursor", names: dict[str, str], wanted: list[Relation], marks: dict[str, str | None]
+    cursor: "Cursor", names: dict[str, str], wanted: list[Relation], labels: dict[str, str | None]
 ) -> None:
     """Drop the tables, and the schemas, that are published no more."""
-    ours = [name for name, publication in marks.items() if publication]
+    ours = [name for name, publication in labels.items() if publication]
     published = {(names[one.schema], one.name) for one in wanted}
     cursor.execute("select schemaname, tablename from pg_tables where schemaname = any(%s)", [ours])
     for schema, table in set(cursor.fetchall()) - published:

@@ -5,7 +5,7 @@
     their days that are to be as published (`days`), the slices that are not (`slices`), and the
     published rows of those days, by the name of their table; no such table where nothing was
     published yet. A held source has its rows replaced where the calls and buckets of all vendors
-    come together: all that follows from them is built as ever. Its slices are not marked, so that
+    come together: all that follows from them is built as ever. Its slices are not noted, so that
     the next run tries it again. -#}
 
 {#- Whether a row is of a held source. -#}

@@ -1,32 +1,32 @@
 {#- Which days a run rebuilds.
 
-    A slice of a load that a run has taken in is marked in transform_state.processed_slices, but
-    only when every model of the project was built and no test failed: any other run marks nothing, so
-    that the next one redoes its days and more. Without any mark, every table is made anew. That is
+    A slice of a load that a run has taken in is noted in transform_state.processed_slices, but
+    only when every model of the project was built and no test failed: any other run notes none, so
+    that the next one redoes its days and more. Where none is noted, every table is made anew. That is
     how a changed time zone, model or seed, and --full-refresh, reach the days long closed. -#}
 
 {#- Whether a model is made anew, which dbt asks of every one. To empty a table and fill it again
     would take twice as long. -#}
 {% macro should_full_refresh() -%}
     {%- set is_incremental = execute and config.get('materialized') == 'incremental' -%}
-    {{ return(flags.FULL_REFRESH or (is_incremental and not has_marks())) }}
+    {{ return(flags.FULL_REFRESH or (is_incremental and not has_processed_slices())) }}
 {%- endmacro %}
 
 {#- Whether this run makes every table anew, as should_full_refresh tells each of them. -#}
 {% macro makes_all_anew() -%}
-    {{ return(execute and flags.WHICH == 'build' and (flags.FULL_REFRESH or not has_marks())) }}
+    {{ return(execute and flags.WHICH == 'build' and (flags.FULL_REFRESH or not has_processed_slices())) }}
 {%- endmacro %}
 
-{#- Whether any slice is marked. -#}
-{% macro has_marks() -%}
-    {%- set marks = run_query('select 1 from transform_state.processed_slices limit 1') -%}
-    {{ return(marks | length > 0) }}
+{#- Whether any slice is noted as processed. -#}
+{% macro has_processed_slices() -%}
+    {%- set noted = run_query('select 1 from transform_state.processed_slices limit 1') -%}
+    {{ return(noted | length > 0) }}
 {%- endmacro %}
 
-{#- Before a run: forget all marks if the tables were built with other settings. A part of the
+{#- Before a run: forget all slices if the tables were built with other settings. A part of the
     models cannot move to another time zone: the days of the rest would stay where they were. Nor can
     all of them, where the zone is not that of the settings, but the default of a plain `dbt build`. -#}
-{% macro forget_marks_if_changed() -%}
+{% macro forget_processed_slices_if_changed() -%}
     {%- if execute -%}
         {%- set before = settings_before() -%}
         {%- set now = settings(before) -%}
@@ -137,7 +137,7 @@
 {#- The calls as the last run left them: what is found by them comes before this run's own. None where
     they are made anew. -#}
 {% macro calls_before() -%}
-    {%- if execute and has_marks() -%}
+    {%- if execute and has_processed_slices() -%}
         {%- set calls = adapter.get_relation(target.database, target.schema, 'calls') -%}
     {%- endif %}
     select
@@ -167,9 +167,9 @@
     {{ return(loads | join(', ')) }}
 {%- endmacro %}
 
-{#- After a run that built everything, and whose tests found nothing: mark the slices that it took in,
+{#- After a run that built everything, and whose tests found nothing: note the slices that it took in,
     but not those of a held source. -#}
-{% macro mark_slices(results) -%}
+{% macro note_processed_slices(results) -%}
     {%- set new_slices = ref('int_new_slices') -%}
     {%- set failed = results | selectattr('status', 'equalto', 'fail') | list -%}
     {%- if execute and not failed and not models_missing_from(built_in(results)) %}

@@ -14,7 +14,7 @@ from llm_usage_warehouse.simulator.alibaba_model_router import PROMPT_MARKER, Bo
 from llm_usage_warehouse.sources.alibaba_model_router.listing import read_list
 from llm_usage_warehouse.sources.alibaba_model_router.reader import ModelRouter, ModelRouterSettings
 from llm_usage_warehouse.sources.alibaba_model_router.response import Page, read_page
-from llm_usage_warehouse.sources.alibaba_model_router.schema import BILLING_DETAILS, logs_contract
+from llm_usage_warehouse.sources.alibaba_model_router.schema import BILLING_DETAILS, logs_shape
 from llm_usage_warehouse.streams import Reading
 from llm_usage_warehouse.windows import Window
 from tests.loads import frozen, pulled
@@ -234,13 +234,13 @@ def test_the_price_book_has_prices_and_their_validity(router: Personality) -> No
 
 def test_a_prompt_cut_within_an_emoji_is_read() -> None:
     body = b'{"success": true, "data": {"list": [{"id": 1, "requestBody": "\\ud83d"}]}}'
-    (row,) = read_page("s", body, logs_contract(keep_bodies=True), "id").rows
+    (row,) = read_page("s", body, logs_shape(keep_bodies=True), "id").rows
     assert row == (b"1", b'{"id":1,"request_body":"\\ufffd"}')
 
 
 def test_an_answer_without_rows_is_an_empty_page() -> None:
     body = b'{"data": {"total": "0", "list": null}}'
-    assert read_page("s", body, BILLING_DETAILS.contract, None) == Page([], 0)
+    assert read_page("s", body, BILLING_DETAILS.shape, None) == Page([], 0)
 
 
 def listed(pages: list[Page], size: int) -> tuple[list[int], int | None, list[int]]:
@@ -287,7 +287,7 @@ def test_equal_billing_lines_collapse() -> None:
         b'"modelCode":"text-embedding-v4","inputTokens":8,"outputTokens":0,"totalTokens":8}'
     )
     body = b'{"success":true,"data":{"total":2,"rows":[' + line + b"," + line + b"]}}"
-    page = read_page("s", body, BILLING_DETAILS.contract, None)
+    page = read_page("s", body, BILLING_DETAILS.shape, None)
     listing = pulled(lambda pull: read_list("s", lambda _: page, pull, 500))
     assert (len(listing.rows), listing.reported_total) == (2, 2)
 

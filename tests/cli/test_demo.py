@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from llm_usage_warehouse.demo import simulated_vendors
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from tests.cli.test_cli import Shell
 
 
 def at_home(folder: Path) -> WarehouseSettings:
     warehouse = WarehouseSettings(path=folder / "w.duckdb", published_path=folder / "p.duckdb")
-    demo_mark(warehouse).write_text("{}")
+    demo_flag(warehouse).write_text("{}")
     return warehouse
 
 
@@ -22,11 +22,11 @@ def test_a_first_demo_has_two_nights_and_a_later_one_the_same_vendors(tmp_path: 
         earlier, tonight = first.nights
         assert (tonight - earlier).in_days() == 2
         first.deliver()
-    mark = demo_mark(warehouse).read_text()
+    flag = demo_flag(warehouse).read_text()
     warehouse.published_path.touch()
     with simulated_vendors(warehouse) as later:
         assert len(later.nights) == 1
-    assert demo_mark(warehouse).read_text() == mark
+    assert demo_flag(warehouse).read_text() == flag
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from llm_usage_warehouse.cli import app
 from llm_usage_warehouse.connectors import connectors
 from llm_usage_warehouse.own_seeds import OWN, dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.transform import transform
 
 
@@ -105,7 +105,7 @@ def test_the_demo_has_its_own_teams_whatever_the_project_has(folder: Path) -> No
     llm_usage("init", str(folder))
     warehouse = warehouse_of(folder)
     warehouse.data_folder.mkdir()
-    demo_mark(warehouse).touch()
+    demo_flag(warehouse).touch()
     assert "customer service" in (dbt_project(warehouse) / "seeds" / "budgets.csv").read_text()
 
 

@@ -36,7 +36,7 @@ from llm_usage_warehouse.notify import (
 )  # fmt: skip
 from llm_usage_warehouse.notify_settings import NotifySettings, load_notify
 from llm_usage_warehouse.one_source import SourceOutcome
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.transform import Outcome
 from llm_usage_warehouse.verdict import judge
 from tests.receiver import SECRET, Receiver, receiving
@@ -241,7 +241,7 @@ def test_a_night_that_publishes_nothing_tells_what_no_message_told_yet(
 
 
 def test_simulated_rows_are_nobodys_news(receiver: Receiver, warehouse: WarehouseSettings) -> None:
-    demo_mark(warehouse).write_text("{}")
+    demo_flag(warehouse).write_text("{}")
     assert told(warehouse, receiver.settings, FAILED) == []
     assert receiver.got == []
 

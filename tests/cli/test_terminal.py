@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from llm_usage_warehouse.demo import mark_demo
+from llm_usage_warehouse.demo import flag_as_demo
 from llm_usage_warehouse.errors import NOTHING_LOADED, UsageError
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.simulator import Simulator, World
 from tests.cli.terminal import Screen, on_a_terminal
 from tests.cli.test_cli import COMMAND, Shell
@@ -102,8 +102,8 @@ def test_nothing_is_loaded_yet_and_the_demo_can_still_begin(tmp_path: Path, comm
     done = shell(*command.split())
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{NOTHING_LOADED}\n")
     warehouse = WarehouseSettings(path=tmp_path / "w.duckdb", published_path=tmp_path / "p.duckdb")
-    mark_demo(warehouse)
-    assert demo_mark(warehouse).exists()
+    flag_as_demo(warehouse)
+    assert demo_flag(warehouse).exists()
 
 
 def test_a_warehouse_without_a_row_is_as_none(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_the_demo_keeps_away_from_what_was_published(tmp_path: Path) -> None:
     warehouse = WarehouseSettings(path=tmp_path / "w.duckdb", published_path=tmp_path / "p.duckdb")
     warehouse.published_path.touch()
     with pytest.raises(UsageError, match=r"p\.duckdb holds real rows"):
-        mark_demo(warehouse)
-    assert not demo_mark(warehouse).exists()
+        flag_as_demo(warehouse)
+    assert not demo_flag(warehouse).exists()
 
 
 def test_it_says_its_version(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from llm_usage_warehouse.http import SourceError
-from llm_usage_warehouse.pages import Contract, Parsed, rows_to_table, to_table
+from llm_usage_warehouse.pages import Parsed, RowShape, rows_to_table, to_table
 from llm_usage_warehouse.simulator import Simulator
-from llm_usage_warehouse.sources.aiproxy.schema import logs_contract as aiproxy_logs
+from llm_usage_warehouse.sources.aiproxy.schema import logs_shape as aiproxy_logs
 from llm_usage_warehouse.sources.alibaba_model_router.response import read_page
 from llm_usage_warehouse.sources.alibaba_model_router.schema import BILLING_DETAILS
-from llm_usage_warehouse.sources.alibaba_model_router.schema import logs_contract as router_logs
+from llm_usage_warehouse.sources.alibaba_model_router.schema import logs_shape as router_logs
 from llm_usage_warehouse.sources.tencent_lke.schema import CALL_DETAILS
 from llm_usage_warehouse.sources.weave.schema import USAGE
 from tests import weave
@@ -124,10 +124,10 @@ def loads(body: str | bytes) -> Any:
     return json.loads(body, parse_float=Decimal)
 
 
-def second_reading(row: Any, contract: Contract) -> dict[str, Any]:
+def second_reading(row: Any, shape: RowShape) -> dict[str, Any]:
     assert isinstance(row, dict)
-    found: dict[str, Any] = dict.fromkeys(contract.schema().names)
-    for name, path, kind in contract.columns():
+    found: dict[str, Any] = dict.fromkeys(shape.schema().names)
+    for name, path, kind in shape.columns():
         value: Any = row
         for part in path:
             assert value is None or isinstance(value, dict)
@@ -135,12 +135,12 @@ def second_reading(row: Any, contract: Contract) -> dict[str, Any]:
         if value is None:
             continue
         kept = READ[kind.name](value)
-        if name not in contract.withheld:
+        if name not in shape.withheld:
             found[name] = kept
             if kind.keeps_raw:
                 found[f"{name}_raw"] = value
-    assert all(found[name] is not None for name in contract.required)
-    found["unknown_fields"] = unknown(row, contract.fields, ()) or None
+    assert all(found[name] is not None for name in shape.required)
+    found["unknown_fields"] = unknown(row, shape.fields, ()) or None
     return found
 
 
@@ -156,11 +156,11 @@ def unknown(row: dict[str, Any], fields: Any, above: tuple[str, ...]) -> dict[st
     return found
 
 
-def plain(parsed: Parsed, contract: Contract) -> list[dict[str, Any]]:
+def plain(parsed: Parsed, shape: RowShape) -> list[dict[str, Any]]:
     """Return a table's rows with their JSON read."""
     rows = parsed.table.to_pylist()
     for row in rows:
-        for name in contract.json_columns():
+        for name in shape.json_columns():
             row[name] = None if row[name] is None else loads(row[name])
     return list(rows)
 
@@ -168,13 +168,13 @@ def plain(parsed: Parsed, contract: Contract) -> list[dict[str, Any]]:
 # The vendors' pages -----------------------------------------------------------------------------
 
 
-def to_rows(body: bytes, contract: Contract) -> Parsed:
-    return to_table("vendor", [body], contract, {})
+def to_rows(body: bytes, shape: RowShape) -> Parsed:
+    return to_table("vendor", [body], shape, {})
 
 
-def of_model_router(body: bytes, contract: Contract) -> Parsed:
-    page = read_page("vendor", body, contract, None)
-    return rows_to_table("vendor", [row for _, row in page.rows], contract, {})
+def of_model_router(body: bytes, shape: RowShape) -> Parsed:
+    page = read_page("vendor", body, shape, None)
+    return rows_to_table("vendor", [row for _, row in page.rows], shape, {})
 
 
 def snake(name: str) -> str:
@@ -192,23 +192,23 @@ def snaked(row: Any, fields: Any) -> Any:
     return found
 
 
-def rows_of(body: bytes, contract: Contract, *, is_router: bool) -> list[dict[str, Any]]:
+def rows_of(body: bytes, shape: RowShape, *, is_router: bool) -> list[dict[str, Any]]:
     value = loads(body)
     if is_router:
         data = value.get("data") or {}
         value = next((data[name] for name in ("list", "rows", "items") if data.get(name)), [])
-        value = [snaked(row, contract.fields) for row in value]
+        value = [snaked(row, shape.fields) for row in value]
     else:
-        for name in contract.rows:
+        for name in shape.rows:
             assert value is None or isinstance(value, dict)
             value = None if value is None else value.get(name)
     assert value is None or isinstance(value, list)
-    return [second_reading(row, contract) for row in value or []]
+    return [second_reading(row, shape) for row in value or []]
 
 
 @pytest.fixture(scope="module")
-def pages() -> dict[str, tuple[Any, Contract]]:
-    """One page of each kind of rows, and its contract."""
+def pages() -> dict[str, tuple[Any, RowShape]]:
+    """One page of each kind of rows, and their shape."""
     with Simulator(frozen(rows_per_day=60)) as simulator:
         calls = simulator["aiproxy"].data.rows()[:12]
         details = [dict(row) for row in simulator["tencent_lke"].data.rows()[:12]]
@@ -219,8 +219,8 @@ def pages() -> dict[str, tuple[Any, Contract]]:
         "aiproxy": ({"data": {"logs": calls, "total": 12}}, aiproxy_logs(frozenset({"metadata"}))),
         "tencent": ({"Response": {"List": details, "Total": 12}}, CALL_DETAILS),
         "router_logs": ({"data": {"list": logs, "total": 12}}, router_logs(keep_bodies=True)),
-        "router_bills": ({"data": {"rows": bills, "total": "12"}}, BILLING_DETAILS.contract),
-        "weave": (usage, USAGE.contract()),
+        "router_bills": ({"data": {"rows": bills, "total": "12"}}, BILLING_DETAILS.shape),
+        "weave": (usage, USAGE.shape()),
     }
 
 
@@ -303,8 +303,8 @@ def mutated(rng: random.Random, page: Any, mutation: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["aiproxy", "tencent", "router_logs", "router_bills", "weave"])
-def test_mutated_pages(pages: dict[str, tuple[Any, Contract]], name: str) -> None:
-    page, contract = pages[name]
+def test_mutated_pages(pages: dict[str, tuple[Any, RowShape]], name: str) -> None:
+    page, shape = pages[name]
     is_router = name.startswith("router")
     read = of_model_router if is_router else to_rows
     rng = random.Random(name + SEED)
@@ -314,14 +314,14 @@ def test_mutated_pages(pages: dict[str, tuple[Any, Contract]], name: str) -> Non
         mutation = names[turn % len(names)]
         body = mutated(rng, page, mutation)
         try:
-            parsed = read(body, contract)
+            parsed = read(body, shape)
         except SourceError as error:
             assert error.source == "vendor"
             outcomes.setdefault(mutation, set()).add("error")
             continue
         outcomes.setdefault(mutation, set()).add("rows")
-        expected = rows_of(body, contract, is_router=is_router)
-        assert plain(parsed, contract) == expected, (turn, mutation)
+        expected = rows_of(body, shape, is_router=is_router)
+        assert plain(parsed, shape) == expected, (turn, mutation)
         assert HIDDEN not in str(parsed.table.to_pylist()) + str(parsed.unknown)
     assert outcomes["truncated"] == {"error"}
     assert outcomes["named"] == outcomes["untouched"] == {"rows"}

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from llm_usage_warehouse.http import BadResponseError
-from llm_usage_warehouse.pages import Contract, Parsed, to_table
+from llm_usage_warehouse.pages import Parsed, RowShape, to_table
 
-CONTRACT = Contract(
+CONTRACT = RowShape(
     rows=("data",),
     fields={
         "id": "int",

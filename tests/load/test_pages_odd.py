@@ -9,15 +9,15 @@ import pytest
 
 from llm_usage_warehouse.http import BadResponseError
 from llm_usage_warehouse.pages import (
-    Contract,
     Fields,
     Parsed,
+    RowShape,
     mended,
     rows_to_table,
     spelled,
     to_table,
 )
-from llm_usage_warehouse.sources.aiproxy.schema import logs_contract
+from llm_usage_warehouse.sources.aiproxy.schema import logs_shape
 
 FIELDS: Fields = {
     "id": "int",
@@ -34,7 +34,7 @@ FIELDS: Fields = {
     "body": "drop",
     "usage": {"tokens": "int", "detail": "json", "secret_part": "drop"},
 }
-CONTRACT = Contract(("data", "rows"), FIELDS, required=("id",), withheld=frozenset({"prompt"}))
+CONTRACT = RowShape(("data", "rows"), FIELDS, required=("id",), withheld=frozenset({"prompt"}))
 
 
 def page(*rows: bytes) -> bytes:
@@ -358,7 +358,7 @@ def test_field_named_star_copies_private_fields() -> None:
         b'"request_detail":{"request_body":"the prompt"},"*":1}'
     )
     body = b'{"success":true,"data":{"total":1,"logs":[%s]}}' % row
-    found = to_table("s", [body], logs_contract(frozenset()), {"source_name": "s"})
+    found = to_table("s", [body], logs_shape(frozenset()), {"source_name": "s"})
     assert found.table["unknown_fields"].to_pylist() == ['{"*":1}']
     everything = str(found.table.to_pylist())
     assert not [text for text in ("the prompt", "someone", "203.0.113.9") if text in everything]
@@ -434,9 +434,9 @@ def test_a_key_beside_a_value_is_a_name() -> None:
 
 
 def test_an_incomplete_contract_keeps_and_reports_nothing() -> None:
-    contract = Contract(("rows",), FIELDS, complete=False)
+    shape = RowShape(("rows",), FIELDS, complete=False)
     body = rb'{"rows":[{"id":1,"new":{"token":1},"new":2,"t\u0061gs":[1],"body":3,"key":4}]}'
-    found = to_table("test", [body], contract, {})
+    found = to_table("test", [body], shape, {})
     assert found.unknown == frozenset()
     assert found.table.select(["id", "tags", "unknown_fields"]).to_pylist() == [
         {"id": 1, "tags": "[1]", "unknown_fields": None}

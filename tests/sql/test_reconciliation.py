@@ -13,7 +13,7 @@ from rich.console import Console
 
 from llm_usage_warehouse import report
 from llm_usage_warehouse.demo import LIAR
-from llm_usage_warehouse.settings import WarehouseSettings, demo_mark, load_warehouse
+from llm_usage_warehouse.settings import WarehouseSettings, demo_flag, load_warehouse
 from llm_usage_warehouse.simulator import Simulator
 from llm_usage_warehouse.simulator.tencent_lke import lie_for_demo
 from tests.loads import NOW, Project, frozen
@@ -107,7 +107,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         built = SqlWarehouse(folder)
         honest = reconciled(built, warehouse)
         lie(vendors)
-        demo_mark(warehouse).write_text("simulated")
+        demo_flag(warehouse).write_text("simulated")
         for project in projects:
             # Billing lines of the last hour are still to come.
             period = (START, NOW.subtract(hours=1))

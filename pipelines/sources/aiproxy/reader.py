@@ -35,7 +35,7 @@ from llm_usage_warehouse.sources.aiproxy.schema import (
     DASHBOARD_TABLE,
     LOGS_TABLE,
     PRIVATE,
-    logs_contract,
+    logs_shape,
 )
 from llm_usage_warehouse.streams import ApiReader, Audit, Pull, Reading, Stream
 from llm_usage_warehouse.windows import Grid, Window, merged
@@ -103,7 +103,7 @@ class AiProxy(ApiReader):
                 f"{section} keep: {', '.join(sorted(unknown))} is none of {', '.join(PRIVATE)}"
             )
         self._settings = settings
-        self._contract = logs_contract(frozenset(settings.keep))
+        self._shape = logs_shape(frozenset(settings.keep))
         self._doubts: dict[str, str] = {}
         self._client = ApiClient(
             settings.name,
@@ -271,7 +271,7 @@ class AiProxy(ApiReader):
         return page
 
     def _table(self, rows: Sequence[msgspec.Raw], unknown: set[str]) -> pa.Table:
-        parsed = LOGS_TABLE.typed(self._settings, rows, self._contract)
+        parsed = LOGS_TABLE.typed(self._settings, rows, self._shape)
         unknown |= parsed.unknown
         return parsed.table
 

@@ -5,7 +5,7 @@ sources). The server leaves out whatever is zero, so that a missing number means
 keep the absence, and staging gives it its meaning.
 """
 
-from llm_usage_warehouse.pages import Contract, Fields
+from llm_usage_warehouse.pages import Fields, RowShape
 from llm_usage_warehouse.streams import Table, Write
 
 PRICED = (
@@ -132,9 +132,9 @@ TOTAL: Fields = {
 and model (core/model/summary.go)."""
 
 
-def logs_contract(keep: frozenset[str]) -> Contract:
+def logs_shape(keep: frozenset[str]) -> RowShape:
     """Return the shape of a log row, with the private fields of `keep` only."""
-    return Contract(
+    return RowShape(
         rows=("data", "logs"),
         fields=LOG,
         required=("id", "created_at", "request_at", "model"),
@@ -146,7 +146,7 @@ def logs_contract(keep: frozenset[str]) -> Contract:
     )
 
 
-CHANNELS = Contract(
+CHANNELS = RowShape(
     rows=("data",),
     fields=CHANNEL,
     required=("id",),
@@ -154,7 +154,7 @@ CHANNELS = Contract(
     complete=False,
 )
 
-DASHBOARD = Contract(
+DASHBOARD = RowShape(
     rows=("rows",),
     fields=TOTAL,
     required=("bucket_start", "request_count"),
@@ -164,13 +164,13 @@ DASHBOARD = Contract(
 
 CHANNELS_TABLE = Table(
     name="channels",
-    contract=CHANNELS,
+    shape=CHANNELS,
     write=Write.SNAPSHOT,
     constants=("source_name", "scope", "base_url", "provider_name"),
 )
 LOGS_TABLE = Table(
     name="logs",
-    contract=logs_contract(frozenset()),
+    shape=logs_shape(frozenset()),
     write=Write.MERGE,
     constants=("source_name", "base_url", "currency"),
     key=("source_name", "id"),
@@ -178,7 +178,7 @@ LOGS_TABLE = Table(
 )
 DASHBOARD_TABLE = Table(
     name="dashboard",
-    contract=DASHBOARD,
+    shape=DASHBOARD,
     write=Write.REPLACE_WINDOW,
     constants=("source_name", "scope", "base_url", "currency"),
     at="bucket_start",

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from llm_usage_warehouse.http import ApiClient, BadResponseError
-from llm_usage_warehouse.pages import Contract
+from llm_usage_warehouse.pages import RowShape
 from llm_usage_warehouse.paging import MissingRowsError
 from llm_usage_warehouse.settings import SourceSettings, setting
 from llm_usage_warehouse.sources.alibaba_model_router.endpoints import (
@@ -34,7 +34,7 @@ from llm_usage_warehouse.sources.alibaba_model_router.response import Page, read
 from llm_usage_warehouse.sources.alibaba_model_router.schema import (
     BILLING_DETAILS,
     LOGS,
-    logs_contract,
+    logs_shape,
 )
 from llm_usage_warehouse.sources.alibaba_model_router.signing import Acs3, spelled_query
 from llm_usage_warehouse.streams import ApiReader, Audit, Pull, Reading, Stream, Write
@@ -69,7 +69,7 @@ class ModelRouter(ApiReader):
 
     def __init__(self, settings: ModelRouterSettings, _timezone: str) -> None:
         self._settings = settings
-        self._logs = logs_contract(keep_bodies=settings.keep_bodies)
+        self._logs = logs_shape(keep_bodies=settings.keep_bodies)
         self._base_url = settings.base_url.strip().rstrip("/")
         auth = Acs3(settings.access_key_id, settings.access_key_secret, settings.security_token)
         self._client = ApiClient(
@@ -132,8 +132,8 @@ class ModelRouter(ApiReader):
             tables, total = inside, None if total is None else total - outside
         return Reading(tables, total, unknown_fields=unknown)
 
-    def _contract(self, endpoint: Endpoint) -> Contract:
-        return self._logs if endpoint.table is LOGS else endpoint.table.contract
+    def _shape(self, endpoint: Endpoint) -> RowShape:
+        return self._logs if endpoint.table is LOGS else endpoint.table.shape
 
     def _page(self, endpoint: Endpoint, query: Query, number: int) -> Page:
         paging = dict.fromkeys(endpoint.page_names, number) | {"pageSize": endpoint.page_size}
@@ -142,8 +142,8 @@ class ModelRouter(ApiReader):
             f"{ROOT}{endpoint.path}?{spelled_query({**query, **paging})}",
             headers={"x-acs-action": endpoint.action},
         )
-        contract = self._contract(endpoint)
-        return read_page(self._settings.name, answer.content, contract, endpoint.key)
+        shape = self._shape(endpoint)
+        return read_page(self._settings.name, answer.content, shape, endpoint.key)
 
     def _tables(
         self, endpoint: Endpoint, listing: Listing
@@ -153,7 +153,7 @@ class ModelRouter(ApiReader):
             endpoint.table.typed(
                 self._settings,
                 rows[first : first + ROWS_PER_TABLE],
-                self._contract(endpoint),
+                self._shape(endpoint),
                 base_url=self._base_url,
             )
             for first in range(0, max(len(rows), 1), ROWS_PER_TABLE)

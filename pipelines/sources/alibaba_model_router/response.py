@@ -9,7 +9,7 @@ import msgspec
 
 from llm_usage_warehouse.envelopes import NOTHING, decoded, members
 from llm_usage_warehouse.http import BadResponseError
-from llm_usage_warehouse.pages import Contract, spelled
+from llm_usage_warehouse.pages import RowShape, spelled
 from llm_usage_warehouse.pages.exact import mismatch
 
 ROW_NAMES = ("list", "rows", "items")
@@ -53,13 +53,13 @@ class Page:
     total: int
 
 
-def read_page(source: str, body: bytes, contract: Contract, key: str | None) -> Page:
+def read_page(source: str, body: bytes, shape: RowShape, key: str | None) -> Page:
     """Return the rows of a good answer.
 
     Args:
         source: name for error messages.
         body: the answer.
-        contract: the shape of a row.
+        shape: of a row.
         key: the field that tells rows apart; without one, the whole row does.
 
     Raises:
@@ -71,7 +71,7 @@ def read_page(source: str, body: bytes, contract: Contract, key: str | None) -> 
         if bytes(raw)[:1] != b"{":
             raise BadResponseError(source, "a row of the answer is no object")
         try:
-            row = spelled(raw, contract, _snake)
+            row = spelled(raw, shape, _snake)
             rows.append((bytes(members(source, row)[key]) if key else row, row))
         except RecursionError:
             raise BadResponseError(source, "the answer is nested too deeply") from None

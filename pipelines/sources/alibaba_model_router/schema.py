@@ -7,7 +7,7 @@ set; keys, phone numbers and addresses under any setting.
 
 from functools import partial
 
-from llm_usage_warehouse.pages import Contract, Fields
+from llm_usage_warehouse.pages import Fields, RowShape
 from llm_usage_warehouse.streams import Table, Write
 
 BODIES = frozenset({"request_body", "response_body"})
@@ -153,20 +153,20 @@ API_KEY: Fields = {
 
 
 # The vendor has the rows in one of several places, from which `response.read_page` takes them.
-_contract = partial(Contract, ("data",))
+_shape = partial(RowShape, ("data",))
 
 
-def logs_contract(*, keep_bodies: bool) -> Contract:
+def logs_shape(*, keep_bodies: bool) -> RowShape:
     """Return the shape of a log row, with what was said only where it is kept."""
-    return _contract(
+    return _shape(
         fields=LOG,
         required=("id", "request_time"),
         withheld=frozenset() if keep_bodies else BODIES,
     )
 
 
-def _dimension(fields: Fields) -> Contract:
-    return _contract(fields=fields, required=("id",), complete=False)
+def _dimension(fields: Fields) -> RowShape:
+    return _shape(fields=fields, required=("id",), complete=False)
 
 
 def _dimension_table(name: str, fields: Fields) -> Table:
@@ -184,27 +184,27 @@ BILLING_RULES = Table(
 )
 LOGS = Table(
     "observation_logs",
-    logs_contract(keep_bodies=False),
+    logs_shape(keep_bodies=False),
     Write.MERGE,
     constants=("source_name", "base_url"),
     key=("source_name", "base_url", "id"),
 )
 BILLING_DETAILS = Table(
     "billing_details",
-    _contract(fields=BILLING_LINE, required=("request_time",)),
+    _shape(fields=BILLING_LINE, required=("request_time",)),
     Write.REPLACE_WINDOW,
     constants=_MONEY_CONSTANTS,
     at="request_time",
 )
 USAGE_BREAKDOWN = Table(
     "usage_breakdown",
-    _contract(fields=USAGE_BUCKET, required=("summary_time",)),
+    _shape(fields=USAGE_BUCKET, required=("summary_time",)),
     Write.REPLACE_WINDOW,
     at="summary_time",
 )
 COST_BREAKDOWN = Table(
     "cost_breakdown",
-    _contract(
+    _shape(
         fields=COST_BUCKET,
         required=("summary_time",),
         # A reserved word of SQL.

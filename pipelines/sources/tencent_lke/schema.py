@@ -8,7 +8,7 @@ Token counts are typed float there; the raw tables keep that, and staging gives 
 import re
 from collections.abc import Mapping
 
-from llm_usage_warehouse.pages import Contract
+from llm_usage_warehouse.pages import RowShape
 from llm_usage_warehouse.streams import Table, Write
 
 
@@ -16,18 +16,18 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _contract(
+def _shape(
     rows: tuple[str, ...],
     fields: Mapping[str, str],
     required: tuple[str, ...] = (),
     *,
     complete: bool = True,
-) -> Contract:
+) -> RowShape:
     renamed = {name: _snake(name) for name in fields}
-    return Contract(rows, fields, required, renamed, complete=complete)
+    return RowShape(rows, fields, required, renamed, complete=complete)
 
 
-CALL_DETAILS = _contract(
+CALL_DETAILS = _shape(
     ("Response", "List"),
     {
         # An id of what belongs together: rows of one dialogue turn share it.
@@ -48,7 +48,7 @@ CALL_DETAILS = _contract(
     ("call_time",),
 )
 
-TOKEN_USAGE = _contract(
+TOKEN_USAGE = _shape(
     ("rows",),
     {
         # Ours: what was asked for. The vendor's answer does not repeat it.
@@ -70,7 +70,7 @@ TOKEN_USAGE = _contract(
     },
 )
 
-MODELS = _contract(
+MODELS = _shape(
     ("Response", "List"),
     {
         "ModelName": "text",
@@ -87,7 +87,7 @@ MODELS = _contract(
     complete=False,
 )
 
-APPS = _contract(
+APPS = _shape(
     ("Response", "List"),
     {
         "AppBizId": "text",

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from llm_usage_warehouse.envelopes import decoded
 from llm_usage_warehouse.http import ApiClient, BadResponseError
-from llm_usage_warehouse.pages import Contract
+from llm_usage_warehouse.pages import RowShape
 from llm_usage_warehouse.settings import SourceSettings
 from llm_usage_warehouse.sources.weave.request import spelled
 from llm_usage_warehouse.sources.weave.response import COUNT, STREAM, CallKey, call_lines
@@ -54,7 +54,7 @@ COLUMNS = (
     "summary",
 )
 
-CALL = Contract(
+CALL = RowShape(
     rows=("calls",),
     fields={
         "id": "text",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from llm_usage_warehouse.pages import UTC_MICROS, Contract, Fields
+from llm_usage_warehouse.pages import UTC_MICROS, Fields, RowShape
 from llm_usage_warehouse.streams import Table, Write
 
 TOKENS = (
@@ -85,13 +85,13 @@ class Buckets:
     roots_only: bool = True
     added: tuple[pa.Field, ...] = ()
 
-    def contract(self) -> Contract:
+    def shape(self) -> RowShape:
         """Return the shape of a row."""
         fields: dict[str, str | Fields] = {"timestamp": "iso", **self.dimensions, "count": "int"}
         for metric in self.metrics:
             fields |= metric.fields()
         sums = [f"sum_{m.name}" for m in self.metrics if m.name in (*TOKENS, *COUNTS)]
-        return Contract(
+        return RowShape(
             rows=(self.name,),
             fields=fields,
             required=("bucket_start", "bucket_count", *(one for one in sums if one in fields)),
@@ -103,7 +103,7 @@ class Buckets:
         """Return the raw table."""
         return Table(
             self.name,
-            self.contract(),
+            self.shape(),
             Write.REPLACE_WINDOW,
             at="bucket_start",
             derived=(pa.field("bucket_end", UTC_MICROS), *self.added),

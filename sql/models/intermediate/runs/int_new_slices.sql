@@ -1,6 +1,6 @@
 -- Grain: one row per slice that no complete run has taken in yet.
 -- Key: slice_id, load_id.
--- Rule: a table, because the end of the run marks exactly these.
+-- Rule: a table, because the end of the run notes exactly these.
 {{ config(materialized='table') }}
 
 with load_ledger as (

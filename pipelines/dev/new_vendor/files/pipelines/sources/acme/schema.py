@@ -1,6 +1,6 @@
 """The rows of Acme's usage API, field by field as the vendor states them."""
 
-from llm_usage_warehouse.pages import Contract, Fields
+from llm_usage_warehouse.pages import RowShape, Fields
 from llm_usage_warehouse.streams import Table, Write
 
 CALL: Fields = {
@@ -18,7 +18,7 @@ CALL: Fields = {
 
 CALLS_TABLE = Table(
     name="calls",
-    contract=Contract(rows=("data",), fields=CALL, required=("id", "model", "ended_at")),
+    shape=RowShape(rows=("data",), fields=CALL, required=("id", "model", "ended_at")),
     write=Write.MERGE,
     constants=("source_name", "base_url"),
     key=("source_name", "id"),

@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
 
 
 @dataclass(frozen=True)
-class Contract:
+class RowShape:
     """The shape of one row of a vendor's page.
 
     Attributes:
