@@ -22,6 +22,7 @@ from llm_usage_warehouse.layout import find_by_bare_names
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.warehouse import create_raw_tables
+from tests.raw_rows import insert, log_row, slice_row
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
@@ -166,22 +167,13 @@ class SqlWarehouse:
             return connection.execute(statement, list(values)).fetchall()
 
     def insert(self, table: str, **row: Any) -> None:
-        columns, marks = ", ".join(row), ", ".join("?" * len(row))
-        self.run(f"insert into {table} ({columns}) values ({marks})", *row.values())
+        with duckdb.connect(str(self.path)) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            insert(connection, table, **row)
 
     def load(self, load_id: str, start: str, end: str, logs: dict[int, str]) -> None:
         """Load one slice of AI Proxy: ids of calls with 10 tokens and 0.5 USD, and their ends."""
         for number, finished_at in logs.items():
-            self.insert(
-                "raw_aiproxy.logs",
-                **{"source_name": "proxy", "id": number, "model": "gpt-4o", "currency": "USD"},
-                **{"code": 200, "created_at": finished_at, "request_at": finished_at},
-                **{"usage_input_tokens": 10, "usage_total_tokens": 10, "used_amount": 0.5},
-                _dlt_load_id=load_id,
-            )
-        self.insert(
-            "raw_aiproxy.load_ledger",
-            **{"slice_id": f"proxy/logs/{start}/{end}", "source_name": "proxy", "stream": "logs"},
-            **{"scope": "", "window_start": start, "window_end": end, "row_count": len(logs)},
-            **{"read_finished_at": end, "read_started_at": end, "_dlt_load_id": load_id},
-        )
+            self.insert("raw_aiproxy.logs", **log_row(number, finished_at, _dlt_load_id=load_id))
+        told = {"row_count": len(logs), "_dlt_load_id": load_id}
+        self.insert("raw_aiproxy.load_ledger", **slice_row("proxy", "logs", start, end, **told))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.raw_rows import slice_row
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 NIGHTS = ("2026-11-20 02:00:00+00", "2026-11-21 02:00:00+00", "2026-11-22 02:00:00+00")
@@ -87,12 +88,8 @@ class Tenant(SqlWarehouse):
         )
 
     def slice(self, stream: str, load: str, start: str, end: str, source: str = "router") -> None:
-        self.insert(
-            "raw_alibaba_model_router.load_ledger",
-            **{"slice_id": f"{source}/{stream}/{end}", "source_name": source, "stream": stream},
-            **{"scope": "", "window_start": start, "window_end": end, "row_count": 1},
-            **{"read_started_at": end, "read_finished_at": end, "_dlt_load_id": load},
-        )
+        line = slice_row(source, stream, start, end, row_count=1, _dlt_load_id=load)
+        self.insert("raw_alibaba_model_router.load_ledger", **line)
 
     def costs(self) -> list[tuple[Any, ...]]:
         return self.run(

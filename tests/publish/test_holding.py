@@ -17,7 +17,8 @@ from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.status import read_status, tell_status
 from llm_usage_warehouse.transform import Outcome, check, transform
-from llm_usage_warehouse.warehouse import create_raw_tables
+from llm_usage_warehouse.warehouse import connect, create_raw_tables
+from tests.raw_rows import insert, log_row, slice_row
 from tests.sql_helpers import FILE, give_parse, open_file
 
 NOW_DEPENDENT = {"load_status": "hours_since_last_window"}
@@ -40,21 +41,14 @@ class Story:
 
     def load(self, source: str, load_id: str, first_day: int, *calls: tuple[int, int]) -> None:
         """Load the days since one of November: an id and a day of each call."""
-        for number, day in calls:
-            self.run(
-                "insert into raw_aiproxy.logs (source_name, id, code, model, currency, "
-                "used_amount, usage_input_tokens, usage_total_tokens, request_at, created_at, "
-                "_dlt_load_id) select ?, ?, 200, 'gpt-4o', 'USD', 0.5, 10, 10, noon, noon, ? "
-                "from (select make_timestamptz(2026, 11, ?, 12, 0, 0, 'UTC') as noon)",
-                *(source, number, load_id, day),
-            )
-        self.run(
-            "insert into raw_aiproxy.load_ledger (slice_id, source_name, stream, scope, "
-            "window_start, window_end, row_count, read_started_at, _dlt_load_id) "
-            "values (?, ?, 'logs', '', ?, '2026-11-05', ?, ?, ?)",
-            *(f"{source}/{load_id}", source, f"2026-11-{first_day:02}", len(calls)),
-            *("2026-11-05", load_id),
-        )
+        told = {"source_name": source, "_dlt_load_id": load_id}
+        with connect(self.warehouse) as connection:
+            for number, day in calls:
+                row = log_row(number, f"2026-11-{day:02} 12:00:00Z", **told)
+                insert(connection, "raw_aiproxy.logs", **row)
+            start, end = f"2026-11-{first_day:02}", "2026-11-05"
+            line = slice_row(source, "logs", start, end, row_count=len(calls), **told)
+            insert(connection, "raw_aiproxy.load_ledger", **line)
 
     def night(self, name: str) -> None:
         """Build, test and publish, where it can be."""
@@ -104,17 +98,16 @@ def begun_from(story: Story, folder: Path) -> Story:
 
 
 def load_bucket_twice(story: Story) -> None:
-    for _ in range(2):
-        story.run(
-            "insert into raw_weave.usage_buckets (source_name, scope, bucket_start_raw, model, "
-            "bucket_start, bucket_end, _dlt_load_id) values ('weave', 'a/b', 'noon', 'gpt-4o', "
-            "'2026-11-01 12:00:00Z', '2026-11-01 13:00:00Z', 'l3')"
-        )
-    story.run(
-        "insert into raw_weave.load_ledger (slice_id, source_name, stream, scope, window_start, "
-        "window_end, row_count, read_started_at, _dlt_load_id) values ('weave/l3', 'weave', "
-        "'usage', 'a/b', '2026-11-01', '2026-11-02', 2, '2026-11-02', 'l3')"
-    )
+    told = {"scope": "a/b", "_dlt_load_id": "l3"}
+    bucket = {
+        **{"source_name": "weave", "model": "gpt-4o", "bucket_start_raw": "noon"},
+        **{"bucket_start": "2026-11-01 12:00:00Z", "bucket_end": "2026-11-01 13:00:00Z", **told},
+    }
+    line = slice_row("weave", "usage", "2026-11-01", "2026-11-02", row_count=2, **told)
+    with connect(story.warehouse) as connection:
+        for _ in range(2):
+            insert(connection, "raw_weave.usage_buckets", **bucket)
+        insert(connection, "raw_weave.load_ledger", **line)
 
 
 def break_one(story: Story, number: int) -> None:

@@ -23,6 +23,7 @@ from llm_usage_warehouse.page.wording import count, money, short_count
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from tests.publish.browser import CHROMIUM, Browser, browser
+from tests.raw_rows import log_row, slice_row
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse, open_file
 
 HOSTILE = "</script><img src=x onerror=alert(1)>[red]'\"&amp;\u202e"
@@ -50,12 +51,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
         log(one, 10 * number + 1, at, "gpt-4o-mini", "ci", 0.5 * dearer)
         log(one, 10 * number + 2, at, "house-model", "prod", None)
     start, end = "2026-11-08 00:00:00Z", "2026-11-22 06:00:00Z"
-    one.insert(
-        "raw_aiproxy.load_ledger",
-        **{"slice_id": "1", "source_name": "aiproxy", "stream": "logs", "scope": ""},
-        **{"window_start": start, "window_end": end, "row_count": 42, "_dlt_load_id": "1"},
-        **{"read_started_at": end, "read_finished_at": end},
-    )
+    line = slice_row("aiproxy", "logs", start, end, row_count=42)
+    one.insert("raw_aiproxy.load_ledger", **line)
     built = one.dbt("build", *WITHOUT_TESTS, timezone="UTC")
     assert built.ok, built.said
     warehouse = WarehouseSettings(path=one.path, published_path=folder / "llm_usage.duckdb")
@@ -66,14 +63,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
 def log(
     one: SqlWarehouse, number: int, at: datetime, model: str, key: str, cost: float | None
 ) -> None:
-    one.insert(
-        "raw_aiproxy.logs",
-        **{"source_name": "aiproxy", "id": number, "model": model, "currency": "USD"},
-        **{"group_id": "team-platform", "token_name": key, "code": 200},
-        **{"created_at": at, "request_at": at - timedelta(seconds=3), "used_amount": cost},
+    told = {
+        **{"source_name": "aiproxy", "model": model, "request_at": at - timedelta(seconds=3)},
+        **{"group_id": "team-platform", "token_name": key, "used_amount": cost},
         **{"usage_input_tokens": 1000, "usage_total_tokens": 1000, "usage_cached_tokens": 100},
-        _dlt_load_id="1",
-    )
+    }
+    one.insert("raw_aiproxy.logs", **log_row(number, at, **told))
 
 
 @pytest.fixture

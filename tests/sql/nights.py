@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from tests.raw_rows import Row, insert, slice_row
 from tests.sql_helpers import SqlWarehouse
 
 FIRST_DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -26,8 +27,6 @@ AROUND = (MIDNIGHT - 20, MIDNIGHT - 10, MIDNIGHT, MIDNIGHT + 10, MIDNIGHT + 45)
 PARTS = ((0, 1440), (0, MIDNIGHT), (MIDNIGHT, 1440))
 MINUTES = (*AROUND, *AROUND, 0, 1, 700, 1439)
 
-Row = dict[str, Any]
-
 
 class Raw:
     """The raw tables of a warehouse, over one connection."""
@@ -39,8 +38,7 @@ class Raw:
         self._connection.execute(statement, list(values))
 
     def insert(self, table: str, **row: Any) -> None:
-        columns, marks = ", ".join(row), ", ".join("?" * len(row))
-        self.execute(f"insert into {table} ({columns}) values ({marks})", *row.values())
+        insert(self._connection, table, **row)
 
 
 @dataclass
@@ -137,19 +135,9 @@ class Source(ABC):
     def _ledger(self, raw: Raw, table: str, start: datetime, end: datetime, number: int) -> None:
         schema, stream = table.split(".")
         read_at = FIRST_DAY + DAY * (number + 1)
-        raw.insert(
-            f"{schema}.load_ledger",
-            slice_id=f"{number}/{self.name}/{stream}/{start}/{end}",
-            source_name=self.name,
-            stream=stream,
-            scope="",
-            window_start=start,
-            window_end=end,
-            row_count=0,
-            read_started_at=read_at,
-            read_finished_at=read_at,
-            _dlt_load_id=load_id(number),
-        )
+        line = slice_row(self.name, stream, start, end, row_count=0, _dlt_load_id=load_id(number))
+        line |= {"read_started_at": read_at, "read_finished_at": read_at}
+        raw.insert(f"{schema}.load_ledger", **{**line, "slice_id": f"{number}/{line['slice_id']}"})
 
 
 class Proxy(Source):

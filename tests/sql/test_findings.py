@@ -13,7 +13,8 @@ from llm_usage_warehouse.findings import cause
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.transform import Outcome, check, transform
-from llm_usage_warehouse.warehouse import create_raw_tables
+from llm_usage_warehouse.warehouse import connect, create_raw_tables
+from tests.raw_rows import insert, log_row, slice_row
 from tests.sql_helpers import FILE, give_parse
 
 
@@ -24,16 +25,16 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     warehouse = WarehouseSettings(path=folder / FILE, published_path=folder / "published.duckdb")
     give_parse(warehouse)
     create_raw_tables(warehouse, connectors().values())
-    run(
-        warehouse,
-        "insert into raw_aiproxy.logs (source_name, id, code, model, currency, used_amount, "
-        "usage_input_tokens, usage_total_tokens, usage_cached_tokens, request_at, created_at, "
-        "_dlt_load_id) select 'proxy', id, 200, 'm', 'USD', 0.5 - id, 1 - id, 1, 5 - 5 * id, "
-        "'2026-11-01 12:00:00Z', '2026-11-01 12:00:00Z', 'l' from range(2) as numbers (id)",
-        "insert into raw_aiproxy.load_ledger (slice_id, source_name, stream, scope, window_start, "
-        "window_end, _dlt_load_id) values ('s', 'proxy', 'logs', '', '2026-11-01', '2026-11-02', "
-        "'l')",
+    calls = (
+        {"used_amount": 0.5, "usage_input_tokens": 1, "usage_cached_tokens": 5},
+        {"used_amount": -0.5, "usage_input_tokens": 0, "usage_cached_tokens": 0},
     )
+    with connect(warehouse) as connection:
+        for number, call in enumerate(calls):
+            told = {"model": "m", "usage_total_tokens": 1, **call}
+            insert(connection, "raw_aiproxy.logs", **log_row(number, "2026-11-01 12:00:00Z", **told))
+        line = slice_row("proxy", "logs", "2026-11-01", "2026-11-02")
+        insert(connection, "raw_aiproxy.load_ledger", **line)
     done = transform(warehouse, connectors().values(), tests=False)
     assert done.ok, done.problems
     return warehouse

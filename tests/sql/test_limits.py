@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.raw_rows import log_row, slice_row
 from tests.sql_helpers import SqlWarehouse
 
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
@@ -51,12 +52,8 @@ REJECTED = [
 def load_gateway(one: SqlWarehouse) -> None:
     for number, day, model, said in CALLS:
         at = f"2026-11-{day:02} 12:00:00Z"
-        one.insert(
-            "raw_aiproxy.logs",
-            **{"source_name": "proxy", "id": number, "model": model, "_dlt_load_id": "l1"},
-            **{"created_at": at, "request_at": at},
-            **{"currency": "USD", "code": 200, **said},
-        )
+        unsaid = {"usage_input_tokens": None, "usage_total_tokens": None, "used_amount": None}
+        one.insert("raw_aiproxy.logs", **log_row(number, at, model=model, **{**unsaid, **said}))
     for channel in (1, 2):
         one.insert(
             "raw_aiproxy.dashboard",
@@ -64,13 +61,8 @@ def load_gateway(one: SqlWarehouse) -> None:
             **{"bucket_start": "2026-11-01 12:00:00Z", "request_count": -(2**63)},
             **{"retry_count": HUGE, "exception_count": HUGE, "used_amount": 9 * 10**19},
         )
-    one.load("l1", "2026-11-01 00:00:00Z", "2026-11-10 00:00:00Z", {})
-    one.insert(
-        "raw_aiproxy.load_ledger",
-        **{"slice_id": "d", "source_name": "proxy", "stream": "dashboard", "scope": ""},
-        **{"window_start": "2026-11-01", "window_end": "2026-11-10", "_dlt_load_id": "l1"},
-        **{"read_started_at": "2026-11-20", "read_finished_at": "2026-11-20"},
-    )
+    one.load("1", "2026-11-01 00:00:00Z", "2026-11-10 00:00:00Z", {})
+    ledger(one, "aiproxy", "proxy", "dashboard", "1", end="2026-11-10")
 
 
 def load_tencent(one: SqlWarehouse) -> None:
@@ -120,13 +112,17 @@ def load_weave(one: SqlWarehouse) -> None:
     ledger(one, "weave", "weave", "usage_buckets", "w1")
 
 
-def ledger(one: SqlWarehouse, vendor: str, source: str, stream: str, load_id: str) -> None:
-    one.insert(
-        f"raw_{vendor}.load_ledger",
-        **{"slice_id": load_id, "source_name": source, "stream": stream, "scope": ""},
-        **{"window_start": "2026-11-01", "window_end": "2026-11-02", "_dlt_load_id": load_id},
-        **{"read_started_at": "2026-11-20", "read_finished_at": "2026-11-20"},
-    )
+def ledger(
+    one: SqlWarehouse,
+    vendor: str,
+    source: str,
+    stream: str,
+    load_id: str,
+    end: str = "2026-11-02",
+) -> None:
+    told = {"read_started_at": "2026-11-20", "read_finished_at": "2026-11-20"}
+    line = slice_row(source, stream, "2026-11-01", end, _dlt_load_id=load_id, **told)
+    one.insert(f"raw_{vendor}.load_ledger", **line)
 
 
 @dataclass
@@ -249,12 +245,7 @@ def test_refund_ends_no_publishing() -> None:
             **{"request_time": f"2026-11-{day:02} 12:00:00Z", "request_time_raw": day},
             **{"amount": -1 if day > 8 else 1, "_dlt_load_id": "m1"},
         )
-    one.insert(
-        "raw_alibaba_model_router.load_ledger",
-        **{"slice_id": "m1", "source_name": "mr", "stream": "billing_details", "scope": ""},
-        **{"window_start": "2026-11-01", "window_end": "2026-11-16", "_dlt_load_id": "m1"},
-        **{"read_started_at": "2026-11-20", "read_finished_at": "2026-11-20"},
-    )
+    ledger(one, "alibaba_model_router", "mr", "billing_details", "m1", end="2026-11-16")
     built = one.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
     assert built.ok, built.said
     landings = one.run(

@@ -15,6 +15,7 @@ from llm_usage_warehouse.rates import parse_rates, store_rates
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.transform import transform
 from llm_usage_warehouse.warehouse import connect, create_raw_tables
+from tests.raw_rows import insert, log_row, slice_row
 
 RATES = "Date,USD,CNY\n2026-03-06,1.25,8\n2026-02-20,1.6,N/A\n"
 
@@ -39,17 +40,11 @@ CALLS = [
 
 def load(connection: duckdb.DuckDBPyConnection) -> None:
     for number, (day, group, key, currency, cost) in enumerate(CALLS):
-        connection.execute(
-            "insert into raw_aiproxy.logs (source_name, id, code, model, group_id, token_name, "
-            "currency, used_amount, usage_input_tokens, usage_total_tokens, request_at, created_at,"
-            " _dlt_load_id) values ('aiproxy', ?, 200, 'm', ?, ?, ?, ?, 10, 10, $6, $6, 'load')",
-            [number, group, key, currency, cost, f"{day} 12:00:00Z"],
-        )
-    connection.execute(
-        "insert into raw_aiproxy.load_ledger (slice_id, source_name, stream, scope, window_start, "
-        "window_end, _dlt_load_id) values ('slice', 'aiproxy', 'logs', '', "
-        "'2026-02-01 00:00:00Z', '2026-03-10 18:00:00Z', 'load')"
-    )
+        told = {"group_id": group, "token_name": key, "currency": currency, "used_amount": cost}
+        row = log_row(number, f"{day} 12:00:00Z", source_name="aiproxy", model="m", **told)
+        insert(connection, "raw_aiproxy.logs", **row)
+    line = slice_row("aiproxy", "logs", "2026-02-01 00:00:00Z", "2026-03-10 18:00:00Z")
+    insert(connection, "raw_aiproxy.load_ledger", **line)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.raw_rows import slice_row
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 # The hour of 18:00 UTC begins half an hour before midnight there.
@@ -72,12 +73,8 @@ def total(one: SqlWarehouse, hour: str, *, tokens: int) -> None:
 
 
 def read_totals(one: SqlWarehouse) -> None:
-    one.insert(
-        "raw_aiproxy.load_ledger",
-        **{"slice_id": "proxy/dashboard", "source_name": "proxy", "stream": "dashboard"},
-        **{"scope": "", "window_start": START, "window_end": END, "row_count": 9},
-        **{"read_finished_at": END, "read_started_at": END, "_dlt_load_id": "l1"},
-    )
+    line = slice_row("proxy", "dashboard", START, END, row_count=9, _dlt_load_id="l1")
+    one.insert("raw_aiproxy.load_ledger", **line)
 
 
 def test_a_night_equals_a_rebuild(story: Story) -> None:
