@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from llm_usage_warehouse.dbt_runs import run_dbt, work_folder
+from llm_usage_warehouse.dbt_runs import HELD_SOURCES, run_dbt, work_folder
 from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
 from llm_usage_warehouse.holding import held_now
 from llm_usage_warehouse.prices import load_public_prices
@@ -89,4 +89,4 @@ def run_by_hand(
             # Which of the days that this builds were tested is not known afterwards.
             forget_tested(warehouse)
         held = sorted({one.source for one in held_now(warehouse)})
-        return run_dbt(warehouse, arguments, {"LLM_USAGE_HELD_SOURCES": json.dumps(held)})
+        return run_dbt(warehouse, arguments, {HELD_SOURCES: json.dumps(held)})

@@ -16,6 +16,9 @@ from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.settings import WarehouseSettings
 
+HELD_SOURCES = "LLM_USAGE_HELD_SOURCES"
+"""What tells a run, by environment, which sources it builds as they were last published."""
+
 
 def work_folder(warehouse: WarehouseSettings) -> Path:
     """Return the folder of what dbt writes beside the warehouse; it is made."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from llm_usage_warehouse import built_views
 from llm_usage_warehouse.connectors import connectors
 from llm_usage_warehouse.dbt_by_hand import PARSE
 from llm_usage_warehouse.dbt_runs import variables
@@ -64,7 +65,13 @@ def dbt_process() -> subprocess.Popen[str]:
 def run_dbt(
     *arguments: str, sql: Path, target: Path, warehouse: WarehouseSettings, **told: str
 ) -> Finished:
-    """Run dbt with the settings that the program gives it."""
+    """Run dbt with the settings that the program gives it, and as little of it as a night does."""
+    known = ""
+    if arguments[0] == "build" and "--select" not in arguments:
+        known = built_views.fingerprint(warehouse, sql, told)
+        if built_views.stand(warehouse, known):
+            arguments = (*arguments, *built_views.SELECTION)
+            told = {**told, built_views.LEFT_OUT: "true"}
     line = [
         # Writing all that dbt does into a file takes a tenth of its time.
         *("--no-use-colors", "--log-level-file", "none", *arguments),
@@ -82,7 +89,10 @@ def run_dbt(
     assert process.stdin
     assert process.stdout
     print(json.dumps([str(warehouse.data_folder), line, told]), file=process.stdin, flush=True)
-    return Finished(**json.loads(process.stdout.readline()))
+    finished = Finished(**json.loads(process.stdout.readline()))
+    if known and finished.ok:
+        built_views.remember(warehouse, known, ())
+    return finished
 
 
 def give_parse(warehouse: WarehouseSettings, target: Path | None = None) -> None:
@@ -105,6 +115,29 @@ def give_parse(warehouse: WarehouseSettings, target: Path | None = None) -> None
     shutil.copy(saved, target / PARSE)
 
 
+def give_empty(warehouse: WarehouseSettings) -> None:
+    """Begin a warehouse with every raw table, empty, and every model built of them.
+
+    It is built once for each time zone and currency of all tests: what follows finds the views
+    there, and dbt has read the models.
+    """
+    known = json.dumps(variables(warehouse)).encode()
+    saved = Path(os.environ[PARSES]) / f"{sha256(known).hexdigest()}.duckdb"
+    if not saved.exists():
+        own = replace(warehouse, path=Path(mkdtemp(dir=saved.parent)) / FILE)
+        create_raw_tables(own, connectors().values())
+        load_public_prices(own)
+        target = own.data_folder / "dbt" / "target"
+        give_parse(own)
+        built = run_dbt("build", *WITHOUT_TESTS, sql=SQL, target=target, warehouse=own)
+        assert built.ok, built.said
+        own.path.rename(saved)
+    warehouse.data_folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(saved, warehouse.path)
+    warehouse.path.chmod(0o600)
+    give_parse(warehouse)
+
+
 @cache
 def shared_folder() -> Path:
     """Return the folder of the warehouse that tests of this process use one after the other."""
@@ -119,19 +152,21 @@ class SqlWarehouse:
     Args:
         folder: where it has a copy of the models of its own, which a test may change; by default it
             shares a file with other tests, one after the other.
+        timezone: of the days that it is built for at first.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, timezone: str = "UTC") -> None:
         self.path = (folder or shared_folder()) / FILE
         self._target = self.path.parent / "dbt" / "target"
         self._read_for = ""
+        self._timezone = timezone
         if folder is None:
             self._sql = SQL
             self.empty()
         else:
             self._sql = folder / "sql"
             shutil.copytree(SQL, self._sql)
-            self._create_tables()
+            self.empty()
 
     def dbt(self, *arguments: str, timezone: str, **told: str) -> Finished:
         """Run dbt, as `arguments` say, for the days of `timezone`, and tell it something more."""
@@ -143,13 +178,7 @@ class SqlWarehouse:
 
     def empty(self) -> None:
         """Begin with a new file; what dbt knows of the models stays."""
-        self.path.unlink(missing_ok=True)
-        self._create_tables()
-
-    def _create_tables(self) -> None:
-        settings = WarehouseSettings(path=self.path)
-        create_raw_tables(settings, connectors().values())
-        load_public_prices(settings)
+        give_empty(WarehouseSettings(path=self.path, reporting_timezone=self._timezone))
 
     def manifest(self) -> dict[str, Any]:
         """Return what dbt knows of the models since it last ran."""

@@ -50,6 +50,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Before a run: forget what the views and seeds were made of. pipelines/built_views.py notes it again
+    after a run that has made them all, or has left them out as they stood. -#}
+{% macro forget_built_views() -%}
+    {%- if flags.WHICH != 'test' -%}
+    delete from transform_state.built_views
+    {%- endif -%}
+{%- endmacro %}
+
 {#- The incremental strategy `touched_days`: in one transaction, take the touched days out of a model
     and put their rows in again, so that a day can also become empty. `unique_key` names what is
     replaced whole: [source_name, <day>], or [<day>] where a row sums all sources; the days are those
@@ -231,10 +239,12 @@
     {{ return(built) }}
 {%- endmacro %}
 
+{#- The models that a run does not build, but for views that it leaves out as they stand. -#}
 {% macro models_missing_from(unique_ids) -%}
     {%- set missing = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
-        {%- if node.unique_id not in unique_ids -%}
+        {%- set stands = leaves_out_views() and node.config.materialized == 'view' -%}
+        {%- if node.unique_id not in unique_ids and not stands -%}
             {%- do missing.append(node.unique_id) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -13,6 +13,11 @@
     {{ return(fromjson(env_var('LLM_USAGE_HELD_SOURCES', '[]')) if execute else []) }}
 {%- endmacro %}
 
+{#- Whether this run makes no view and no seed, as they stand as it would make them. -#}
+{% macro leaves_out_views() -%}
+    {{ return(execute and env_var('LLM_USAGE_LEFT_OUT_VIEWS', 'false') == 'true') }}
+{%- endmacro %}
+
 {#- A hash of all macros, by which a changed one rebuilds every day; empty where nobody told it. -#}
 {% macro macros_checksum() -%}
     {{ return(env_var('LLM_USAGE_MACROS_CHECKSUM', '') if execute else '') }}

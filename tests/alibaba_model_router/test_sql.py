@@ -15,7 +15,7 @@ from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.simulator.alibaba_model_router import Usage
 from llm_usage_warehouse.transform import transform
 from tests.loads import NOW, Project, frozen, vendor
-from tests.sql_helpers import give_parse
+from tests.sql_helpers import give_empty
 
 NAME = "alibaba_model_router"
 SHANGHAI = "Asia/Shanghai"
@@ -42,8 +42,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
             router.data.add(
                 round(START.timestamp()) + 60, model="acme-support-tuned-v2", usage=Usage(70, 7)
             )
+            give_empty(load_warehouse())
             assert project.load().error is None
-            give_parse(load_warehouse())
             outcome = transform(load_warehouse(), connectors().values(), tests=False)
             assert outcome.ok, outcome.problems
             first, last = round(START.timestamp()), round(NOW.timestamp()) - 120

@@ -12,7 +12,7 @@ from llm_usage_warehouse.cli import app
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
 from llm_usage_warehouse.warehouse import writing
 from tests.loads import Project, frozen, vendor
-from tests.sql_helpers import FILE, give_parse, open_file
+from tests.sql_helpers import FILE, give_empty, open_file
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         vendor(folder, monkeypatch, "aiproxy", frozen(days=2, rows_per_day=60)) as (_, found),
     ):
         found.set(start="P2D")
-        give_parse(WarehouseSettings(path=folder / "data" / FILE))
+        give_empty(WarehouseSettings(path=folder / "data" / FILE))
         done = night(6)
         assert done.exit_code == 0, done.output
         yield found

@@ -18,7 +18,7 @@ from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
 from llm_usage_warehouse.targets.changes import CHANGES, ORDER
 from llm_usage_warehouse.targets.live import NOTE
 from tests.receiver import Receiver, receiving
-from tests.sql_helpers import FILE, give_parse, open_file
+from tests.sql_helpers import FILE, give_empty, give_parse, open_file
 
 SHANGHAI = "Asia/Shanghai"
 COMMAND = [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()"]
@@ -70,7 +70,7 @@ def night(
             NOTIFY__WEBHOOK=webhook.address,
         )
         path = shell.folder / "data" / FILE
-        give_parse(WarehouseSettings(path=path, reporting_timezone=SHANGHAI))
+        give_empty(WarehouseSettings(path=path, reporting_timezone=SHANGHAI))
         yield proxy, shell, shell("nightly")
 
 

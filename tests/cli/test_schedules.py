@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 import llm_usage_warehouse
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Simulator, World
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_empty
 
 ROOT = Path(__file__).parents[2]
 SCHEDULES = Path(llm_usage_warehouse.__file__).parent / "schedules"
@@ -133,7 +133,7 @@ def test_cron_mails_nothing_of_a_good_night(folder: Folder) -> None:
             "SOURCES__AIPROXY__ADMIN_KEY": proxy["admin_key"],
             "SOURCES__AIPROXY__START": "P1D",
         }
-        give_parse(WarehouseSettings(path=folder.path / "data" / FILE))
+        give_empty(WarehouseSettings(path=folder.path / "data" / FILE))
         night, look = (("/bin/sh", "-c", command) for _, command in cron_lines())
         assert folder(*night, **given) == (0, 1, "")
         assert folder(*look, **given) == (0, 2, "")

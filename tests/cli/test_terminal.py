@@ -13,7 +13,7 @@ from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.simulator import Simulator, World
 from tests.cli.terminal import Screen, on_a_terminal
 from tests.cli.test_cli import COMMAND, Shell
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_empty
 
 SOURCE = "aiproxy_of_the_frankfurt_office"
 
@@ -30,7 +30,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, Scr
             shell.set(**{section + name.upper(): str(value)})
         shell.set(WAREHOUSE__REPORTING_TIMEZONE="Asia/Shanghai")
         path = shell.folder / "data" / FILE
-        give_parse(WarehouseSettings(path=path, reporting_timezone="Asia/Shanghai"))
+        give_empty(WarehouseSettings(path=path, reporting_timezone="Asia/Shanghai"))
         yield shell, on_a_terminal([*COMMAND, "nightly"], shell.env)
 
 

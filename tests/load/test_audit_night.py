@@ -12,7 +12,7 @@ from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Personality, Simulator, World
 from tests.cli.test_cli import Shell
 from tests.receiver import receiving
-from tests.sql_helpers import FILE, give_parse, open_file
+from tests.sql_helpers import FILE, give_empty, open_file
 
 HOUR_US = 3_600_000_000
 LATE, LOST = 4, 3  # days ago
@@ -65,7 +65,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
             SOURCES__AIPROXY__START="P5D",
             SOURCES__AIPROXY__REQUESTS_PER_SECOND="100",
         )
-        give_parse(WarehouseSettings(path=shell.folder / "data" / FILE))
+        give_empty(WarehouseSettings(path=shell.folder / "data" / FILE))
         first = shell("nightly")
         assert first.returncode == 0, first.stderr
         for number in range(5):

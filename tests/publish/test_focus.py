@@ -46,7 +46,7 @@ Row = dict[str, str]
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A project whose published file has the charges of a day in October 2026."""
     folder = tmp_path_factory.mktemp("focus")
-    warehouse = SqlWarehouse(folder)
+    warehouse = SqlWarehouse(folder, ZONE)
     fill(warehouse)
     built = warehouse.dbt("build", *WITHOUT_TESTS, timezone=ZONE)
     assert built.ok, built.said

@@ -17,9 +17,9 @@ from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.status import read_status, tell_status
 from llm_usage_warehouse.transform import Outcome, check, transform
-from llm_usage_warehouse.warehouse import connect, create_raw_tables
+from llm_usage_warehouse.warehouse import connect
 from tests.raw_rows import insert, log_row, slice_row
-from tests.sql_helpers import FILE, give_parse, open_file
+from tests.sql_helpers import FILE, give_empty, give_parse, open_file
 
 NOW_DEPENDENT = {"load_status": "hours_since_last_window"}
 CURRENCY = "calls have a reported cost without a currency, or a currency without a cost"
@@ -83,8 +83,7 @@ def shown(connection: duckdb.DuckDBPyConnection, file: str) -> dict[str, list[An
 def begun(folder: Path) -> Story:
     folder.mkdir(exist_ok=True)
     story = Story(WarehouseSettings(path=folder / FILE, published_path=folder / "p.duckdb"))
-    create_raw_tables(story.warehouse, connectors().values())
-    give_parse(story.warehouse)
+    give_empty(story.warehouse)
     return story
 
 

@@ -56,7 +56,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story() -> Story:
     story = Story()
-    one = SqlWarehouse()
+    one = SqlWarehouse(timezone=SHANGHAI)
     tell(story, one)
     return story
 

@@ -13,9 +13,9 @@ from llm_usage_warehouse.findings import cause
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.transform import Outcome, check, transform
-from llm_usage_warehouse.warehouse import connect, create_raw_tables
+from llm_usage_warehouse.warehouse import connect
 from tests.raw_rows import insert, log_row, slice_row
-from tests.sql_helpers import FILE, give_parse
+from tests.sql_helpers import FILE, give_empty
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     """Two calls, built: one with more cached tokens than input, one of half a negative amount."""
     folder = tmp_path_factory.mktemp("findings")
     warehouse = WarehouseSettings(path=folder / FILE, published_path=folder / "published.duckdb")
-    give_parse(warehouse)
-    create_raw_tables(warehouse, connectors().values())
+    give_empty(warehouse)
     calls = (
         {"used_amount": 0.5, "usage_input_tokens": 1, "usage_cached_tokens": 5},
         {"used_amount": -0.5, "usage_input_tokens": 0, "usage_cached_tokens": 0},
@@ -32,7 +31,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> WarehouseSettings:
     with connect(warehouse) as connection:
         for number, call in enumerate(calls):
             told = {"model": "m", "usage_total_tokens": 1, **call}
-            insert(connection, "raw_aiproxy.logs", **log_row(number, "2026-11-01 12:00:00Z", **told))
+            insert(
+                connection, "raw_aiproxy.logs", **log_row(number, "2026-11-01 12:00:00Z", **told)
+            )
         line = slice_row("proxy", "logs", "2026-11-01", "2026-11-02")
         insert(connection, "raw_aiproxy.load_ledger", **line)
     done = transform(warehouse, connectors().values(), tests=False)

@@ -32,7 +32,7 @@ def marts(warehouse: SqlWarehouse) -> dict[str, list[tuple[Any, ...]]]:
 )
 @given(seed=st.integers(1, 2**16))
 def test_any_nights_end_where_a_rebuild_does(seed: int) -> None:
-    warehouse = SqlWarehouse()
+    warehouse = SqlWarehouse(timezone=TIMEZONE)
     told: dict[str, list[str]] = {}
     for stories in nights(warehouse, seed, SOURCES, NIGHTS):
         told = {story.name: story.said for story in stories}

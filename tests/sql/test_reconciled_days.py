@@ -40,7 +40,7 @@ PAIR, MODEL = "logs_vs_dashboard", "gpt-4o"
 @pytest.fixture(scope="module")
 def story() -> Story:
     story = Story()
-    one = SqlWarehouse()
+    one = SqlWarehouse(timezone=KOLKATA)
     tell(story, one)
     return story
 

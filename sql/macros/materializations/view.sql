@@ -6,6 +6,12 @@
     {{- return(built) -}}
 {% endmaterialization %}
 
+{#- A view that names what only one run knows, such as the days that it touched: every run makes it,
+    while a view that stands as it would be made is left out, see pipelines/built_views.py. -#}
+{% materialization view_of_run, adapter='duckdb' %}
+    {{- return(materialization_view_duckdb()) -}}
+{% endmaterialization %}
+
 {% macro duckdb__create_view_as(relation, sql) -%}
     create or replace view {{ relation }} as (
         {{ sql }}

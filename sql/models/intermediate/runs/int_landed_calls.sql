@@ -2,6 +2,8 @@
 -- Key: call_id.
 -- Inputs: the tables whose rows are merged on an id, so that one may have moved.
 -- Rule: a table whose windows are replaced has no row outside of them, and is not here.
+{{ config(materialized='view_of_run') }}
+
 with final as (
     select
         logs.source_name,

@@ -3,6 +3,8 @@
 -- Inputs: the log rows, and the totals that the gateway keeps beside them.
 -- Rule: an attempt that was tried again is in the totals only; so is a refusal with 429;
 -- an hour of which no total was read is not here.
+{{ config(materialized='view_of_run') }}
+
 with reconciled_days as (
     select * from {{ ref('int_reconciled_days') }}
 ),

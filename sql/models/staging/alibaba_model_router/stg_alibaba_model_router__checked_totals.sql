@@ -2,6 +2,8 @@
 -- Key: all of these and source_name.
 -- Inputs: the log rows, the billing lines, and the gateway's own sums of the lines.
 -- Rule: only successful calls are billed, so only they are compared with what is billed.
+{{ config(materialized='view_of_run') }}
+
 {% set calls_and_tokens = {
     'successful_calls': 'successful_calls',
     'input_tokens': 'input_tokens',

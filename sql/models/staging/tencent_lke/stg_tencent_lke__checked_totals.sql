@@ -2,6 +2,8 @@
 -- Key: all of these and source_name.
 -- Inputs: the calls, and the vendor's own totals of the same days.
 -- Rule: totals of another time zone's days are not compared, nor tokens that cannot be.
+{{ config(materialized='view_of_run') }}
+
 with reconciled_days as (
     select * from {{ ref('int_reconciled_days') }}
 ),

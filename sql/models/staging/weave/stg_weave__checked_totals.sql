@@ -3,6 +3,8 @@
 -- Inputs: calls one by one, the usage buckets by model, the call buckets of all models.
 -- Rule: call buckets are a bound and no sum; a trace can use no model or several. A day
 -- without any usage has calls of no model.
+{{ config(materialized='view_of_run') }}
+
 with reconciled_days as (
     select * from {{ ref('int_reconciled_days') }}
 ),

@@ -1,6 +1,6 @@
 """The rows of Acme's usage API, field by field as the vendor states them."""
 
-from llm_usage_warehouse.pages import RowShape, Fields
+from llm_usage_warehouse.pages import Fields, RowShape
 from llm_usage_warehouse.streams import Table, Write
 
 CALL: Fields = {
