@@ -1,7 +1,6 @@
 """Weave call by call, end to end: only if asked for, whole or not at all, and nothing private."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.simulator import Fault, Personality
 from llm_usage_warehouse.sources.weave import CONNECTOR, calls
 from llm_usage_warehouse.warehouse import create_raw_tables
-from tests.loads import NOW, Project, frozen, vendor
+from tests.loads import NOW, Project
 
 CHATBOT, SEARCH = "acme/chatbot", "acme/search"
 STREAM, COUNT = "/calls/stream_query", "/calls/query_stats"
@@ -19,22 +18,8 @@ IDS = "select id from raw_weave.calls order by started_at, id"
 
 
 @pytest.fixture
-def account(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Personality, Project]]:
-    with vendor(tmp_path, monkeypatch, "weave", frozen()) as (personality, project):
-        project.set(project_id=[CHATBOT], slice="P31D", attempts=1, read_calls=True)
-        yield personality, project
-
-
-@pytest.fixture
-def weave(account: tuple[Personality, Project]) -> Personality:
-    return account[0]
-
-
-@pytest.fixture
-def project(account: tuple[Personality, Project]) -> Project:
-    return account[1]
+def settings() -> dict[str, Any]:
+    return {"project_id": [CHATBOT], "slice": "P31D", "attempts": 1, "read_calls": True}
 
 
 def ended(weave: Personality, *scopes: str) -> list[dict[str, Any]]:

@@ -1,17 +1,15 @@
 """W&B Weave, end to end: what is in DuckDB is what the simulated account holds."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from pendulum import DateTime
 
-from llm_usage_warehouse.simulator import Fault, Personality, World
-from tests.loads import NOW, Project, frozen, vendor
+from llm_usage_warehouse.simulator import Fault, Personality
+from tests.loads import NOW, Project
 
 CHATBOT, SEARCH = "acme/chatbot", "acme/search"
 GPT = "gpt-4o-2024-08-06"
@@ -21,31 +19,6 @@ ROWS = f"""
     select scope, bucket_start, model, bucket_count, {", ".join(f"sum_{k}_tokens" for k in KINDS)}
     from raw_weave.usage_buckets order by all
 """
-
-
-@pytest.fixture
-def world() -> World:
-    return frozen()
-
-
-@pytest.fixture
-def account(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World
-) -> Iterator[tuple[Personality, Project]]:
-    with vendor(tmp_path, monkeypatch, "weave", world) as (personality, project):
-        # One window holds it all: a committed slice takes the better part of a second.
-        project.set(project_id=[CHATBOT], slice="P31D")
-        yield personality, project
-
-
-@pytest.fixture
-def weave(account: tuple[Personality, Project]) -> Personality:
-    return account[0]
-
-
-@pytest.fixture
-def project(account: tuple[Personality, Project]) -> Project:
-    return account[1]
 
 
 def used(prompt: int, completion: int, model: str = GPT) -> dict[str, dict[str, int]]:
@@ -363,7 +336,7 @@ def test_without_prices_the_usage_is_loaded_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("wrong", "told"),
     [
         (
             {"api_key": "test-wrong-key-example"},
@@ -381,9 +354,9 @@ def test_without_prices_the_usage_is_loaded_all_the_same(
     ids=["key", "permission", "project"],
 )
 def test_a_refusal_says_what_to_do(
-    weave: Personality, project: Project, settings: dict[str, Any], told: str
+    weave: Personality, project: Project, wrong: dict[str, Any], told: str
 ) -> None:
-    project.set(**settings)
+    project.set(**wrong)
     error = str(project.load().error)
     assert told in error
     assert "wrong-key" not in error

@@ -1,13 +1,11 @@
 """Weave: usage that no trace root carries is named, and what a root may still carry is not."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_usage_warehouse.simulator import Personality
-from tests.loads import NOW, Project, frozen, vendor
+from tests.loads import NOW, Project
 
 NAME = "acme/rest"
 OWN: dict[str, Any] = {"project_id": NAME}
@@ -15,22 +13,8 @@ MISSING = "project acme/rest: tokens are missing, at most "
 
 
 @pytest.fixture
-def account(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Personality, Project]]:
-    with vendor(tmp_path, monkeypatch, "weave", frozen()) as (personality, project):
-        project.set(project_id=[NAME], slice="P1D")
-        yield personality, project
-
-
-@pytest.fixture
-def weave(account: tuple[Personality, Project]) -> Personality:
-    return account[0]
-
-
-@pytest.fixture
-def project(account: tuple[Personality, Project]) -> Project:
-    return account[1]
+def settings() -> dict[str, Any]:
+    return {"project_id": [NAME], "slice": "P1D"}
 
 
 def used(model: str, tokens: int) -> dict[str, dict[str, int]]:
