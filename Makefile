@@ -14,7 +14,7 @@ PORT ?= 8088
 NOTEBOOK := data/notebook-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook clean lock
+.PHONY: help demo nightly test test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,6 +35,10 @@ nightly: $(READY) ## Load what is new from the vendors set up in .dlt/, then bui
 
 test: $(READY) lint ## Check style and types, run the tests
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-fast: $(READY) ## The tests that neither load nor run dbt: under a minute
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		-m 'not long and not slow and not superset'
 
 test-all: $(READY) lint ## The same with the tests that take minutes each
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not superset'

@@ -6,11 +6,24 @@ from collections.abc import Iterator
 from tempfile import mkdtemp
 from unittest.mock import patch
 
+import dlt
 import hypothesis
 import pytest
 
 from llm_usage_warehouse.http import pacing
+from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.transform import transform
+from tests import loads, sql_helpers
+from tests.publish import publications
 from tests.sql_helpers import PARSES
+
+LONG = (
+    *(dlt, load_sources, loads.Project, loads.vendor, transform),
+    *(publications.Publications, publish),
+    *(sql_helpers.SqlWarehouse, sql_helpers.give_empty, sql_helpers.give_parse),
+)
+"""What loads, runs dbt or publishes: tests of modules that import it take seconds."""
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -22,6 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if PARSES not in os.environ:
         os.environ[PARSES] = mkdtemp()
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PARSES)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of each module that has something of `LONG`."""
+    ours = set(map(id, LONG))
+    for item in items:
+        module = item.getparent(pytest.Module)
+        if module and not ours.isdisjoint(map(id, vars(module.obj).values())):
+            item.add_marker("long")
 
 
 @pytest.fixture(autouse=True, scope="module")
