@@ -118,8 +118,8 @@ def _write_json(found: duckdb.DuckDBPyRelation, _: bool) -> None:
     """Write an array of objects, a line each, by DuckDB, which keeps all digits of decimals."""
     objects = found.query("asked", "select to_json(asked)::varchar from asked")
     first = "["
-    while rows := objects.fetchmany(ROWS_AT_ONCE):
-        for (row,) in rows:
+    for batch in objects.to_arrow_reader(ROWS_AT_ONCE):
+        for row in batch.column(0).to_pylist():
             sys.stdout.write(f"{first}{row}")
             first = ",\n "
     sys.stdout.write("]\n" if first != "[" else "[]\n")

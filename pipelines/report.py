@@ -35,9 +35,9 @@ DIFFERING = """
     from reconciliation
     where verdict = 'differs'
     order by usage_date desc, source_name, pair, model, measure
+    limit 20
 """
 
-SHOWN_DIFFERENCES = 20
 
 SHOWN_ALERTS = 10
 
@@ -212,7 +212,7 @@ def reconciliation(console: Console, warehouse: WarehouseSettings) -> None:
             "count(*) filter (reason = 'not loaded on both sides' and usage_date < "
             "(select max(usage_date) from reconciliation)) from reconciliation"
         ).fetchall()[0]
-        lines = connection.execute(DIFFERING).fetchmany(SHOWN_DIFFERENCES)
+        lines = connection.execute(DIFFERING).fetchall()
     compared = f"reconciliation: {agreeing + differing:,} totals compared"
     if differing:
         insist(console, f"{compared}, {agreeing:,} agree, ", (f"{differing:,} not", "red"))
