@@ -38,7 +38,6 @@ DIFFERING = """
     limit 20
 """
 
-
 SHOWN_ALERTS = 10
 
 SHOWN_RESTATEMENTS = 40
