@@ -5,6 +5,7 @@ failed attempt before the one that was logged. So they never quite equal a count
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -39,15 +40,18 @@ def series(books: Books, query: Query, group: str | None) -> list[Entry]:
     # An hour counts where its beginning lies in the window, both ends included.
     hours = range(-(-start // HOUR_US), end // HOUR_US + 1)
     sums: dict[Key, Entry] = defaultdict(lambda: defaultdict(int))
+    wanted = _wanted(query, group)
     for row in books.ever(books.now() - FLUSH_US):
-        key = _key(row, group)
-        if not key or not _wanted(row, query, group):
-            continue
         ended = row.created_at // HOUR_US
-        if ended in hours:
-            _count(sums[ended, key], row, attempts=group is None)
         # What an asynchronous job used is added to the hour of its request, whenever it ends.
         used = row.request_at // HOUR_US if row.async_usage_status else ended
+        if ended not in hours and used not in hours:
+            continue
+        key = _key(row, group)
+        if not key or not wanted(row):
+            continue
+        if ended in hours:
+            _count(sums[ended, key], row, attempts=group is None)
         if used in hours:
             _use(sums[used, key], row)
     if hours:
@@ -71,13 +75,14 @@ def _key(row: Row | Rejection, group: str | None) -> tuple[tuple[str, Any], ...]
     return (("group_id", group), ("token_name", row.token_name), ("model", row.model))
 
 
-def _wanted(row: Row | Rejection, query: Query, group: str | None) -> bool:
+def _wanted(query: Query, group: str | None) -> Callable[[Row | Rejection], bool]:
     channel = integer(query.get("channel")) if group is None else 0
     token = query.get("token_name") if group is not None else None
-    return (
+    model = query.get("model")
+    return lambda row: (
         (not channel or row.channel == channel)
         and (not token or row.token_name == token)
-        and row.model == (query.get("model") or row.model)
+        and (not model or row.model == model)
     )
 
 
@@ -110,9 +115,10 @@ def _count_status(entry: Entry, code: int) -> None:
 def _count_rejections(
     books: Books, query: Query, group: str | None, sums: dict[Key, Entry], hours: range
 ) -> None:
+    wanted = _wanted(query, group)
     for one in books.rejections(hours.start, hours[-1]):
         key = _key(one, group)
-        if key and _wanted(one, query, group):
+        if key and wanted(one):
             _count_status(sums[one.hour, key], 429)
 
 
