@@ -96,6 +96,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("reconciliation")
     # History begins a day after what is read, so that the first day is empty.
     world = frozen(days=2, rows_per_day=1200)
+    built = SqlWarehouse(folder)
     with pytest.MonkeyPatch.context() as patch, Simulator(world) as vendors:
         projects = []
         for name, settings in vendors.settings().items():
@@ -104,7 +105,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             project.set_warehouse(path=str(folder / FILE))
             assert project.load().error is None
         warehouse = load_warehouse()
-        built = SqlWarehouse(folder)
         honest = reconciled(built, warehouse)
         lie(vendors)
         demo_flag(warehouse).write_text("simulated")
