@@ -37,8 +37,7 @@ test: $(READY) lint ## Check style and types, run the tests
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## The tests that neither load nor run dbt: under a minute
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		-m 'not long and not slow and not superset'
+	$(RUN)/pytest --numprocesses 4 --dist worksteal -m 'not long and not slow and not superset'
 
 test-all: $(READY) lint ## The same with the tests that take minutes each
 	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not superset'
