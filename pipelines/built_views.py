@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from llm_usage_warehouse.dbt_runs import HELD_SOURCES, variables
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.warehouse import connect
@@ -55,10 +57,10 @@ def fingerprint(warehouse: WarehouseSettings, project: Path, told: Mapping[str, 
 def stand(warehouse: WarehouseSettings, known: str) -> bool:
     """Return whether the last run made them, and of the same; any run of dbt forgets it first."""
     with connect(warehouse) as connection:
-        kept = "schema_name = 'transform_state' and table_name = 'built_views'"
-        if not connection.execute(f"select 1 from duckdb_tables() where {kept}").fetchall():  # noqa: S608
+        try:
+            found = connection.execute("from transform_state.built_views").fetchall()
+        except duckdb.CatalogException:
             return False
-        found = connection.execute("select fingerprint from transform_state.built_views").fetchall()
     return found == [(known,)]
 
 

@@ -14,7 +14,8 @@
 
 {#- Whether this run makes every table anew, as should_full_refresh tells each of them. -#}
 {% macro makes_all_anew() -%}
-    {{ return(execute and flags.WHICH == 'build' and (flags.FULL_REFRESH or not has_processed_slices())) }}
+    {%- set is_build = execute and flags.WHICH == 'build' -%}
+    {{ return(is_build and (flags.FULL_REFRESH or not has_processed_slices())) }}
 {%- endmacro %}
 
 {#- Whether any slice is noted as processed. -#}

@@ -45,8 +45,10 @@ def end(ground: Ground, chance: random.Random) -> str:
     """End a night by a signal, which it must obey within seconds, with the exit code of it."""
     sign = chance.choice(list(EXIT_CODES))
     phase, code, seconds = _end(ground, chance, sign)
-    # A shell tells the same of what the signal itself ended, as it does a Python that begins.
-    if code not in (EXIT_CODES[sign], -sign, 0):
+    # A Python that has not begun the program yet is ended by the signal itself, which a shell tells
+    # in the same way.
+    right = (EXIT_CODES[sign], 0, -sign) if phase == "load" else (EXIT_CODES[sign], 0)
+    if code not in right:
         raise UnhealedError(f"{sign.name} in {phase} ended with {code}")
     if seconds > QUICKLY:
         raise UnhealedError(f"{sign.name} in {phase} took {seconds:.1f} s")
