@@ -10,6 +10,7 @@ from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 
 from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.merging import MergingClient
 from llm_usage_warehouse.settings import WarehouseSettings
 
 REQUIRED_DLT_SETTINGS = {
@@ -27,10 +28,10 @@ DUCKDB_SETTINGS = {
 }
 
 LEAST_MEMORY = 128_000_000
-MEMORY_PER_BYTE = 2
+MEMORY_PER_BYTE = 1.25
 """What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
 the package. Without a limit it keeps what it has read of the file, up to most of the machine's
-memory; with less than the package it cannot commit."""
+memory; with less than two thirds of the package it cannot commit."""
 
 
 class WarehouseDestination(dlt.destinations.duckdb):
@@ -49,6 +50,11 @@ class WarehouseDestination(dlt.destinations.duckdb):
             DuckDbCredentials(str(warehouse.path), global_config=self._duckdb_settings)
         )
         self._capabilities: dict[str, DestinationCapabilitiesContext] = {}
+
+    @property
+    def client_class(self) -> type[MergingClient]:
+        """What loads into the file."""
+        return MergingClient
 
     @property
     def destination_type(self) -> str:
@@ -71,7 +77,7 @@ class WarehouseDestination(dlt.destinations.duckdb):
     def give_memory_for(self, package_bytes: int) -> None:
         """Let DuckDB hold as much as a load package of so many bytes needs."""
         # dlt looks at it anew each time that it opens the file.
-        memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * package_bytes)
+        memory = max(LEAST_MEMORY, round(MEMORY_PER_BYTE * package_bytes))
         self._duckdb_settings["memory_limit"] = f"{memory}B"
 
 

@@ -1,8 +1,9 @@
 """The night: load every source side by side, build and test the models, publish, write the page."""
 
+import gc
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -115,7 +116,7 @@ def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[
     """
     outcomes: dict[str, SourceOutcome] = {}
 
-    with closing(HeldFile(run.warehouse)) as file:
+    with closing(HeldFile(run.warehouse)) as file, _frozen():
 
         def load(source: Source) -> None:
             outcomes[source.name] = load_source(source, run, watcher, file)
@@ -130,3 +131,17 @@ def load_sources(sources: Sequence[Source], run: Run, watcher: Watcher) -> list[
             while thread.is_alive():
                 thread.join(0.1)
     return [outcomes[source.name] for source in sources]
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Have Python take all that is in memory for lasting, and look for garbage in the rest alone.
+
+    The modules alone are 100,000 objects, which it would look through again and again: 6 % of the
+    processor time of a long load.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
