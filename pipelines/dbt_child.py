@@ -1,25 +1,49 @@
 """dbt, in a process that never outlives the command that started it.
 
-`python -m llm_usage_warehouse.dbt_child ARGUMENTS` is `dbt ARGUMENTS`, but it ends at once when its
-standard input closes, as it does when the parent ends, however it ends: a dbt that went on alone
-would hold the warehouse's lock against the next night. It runs in the warehouse's folder.
+`python -m llm_usage_warehouse.dbt_child` imports dbt, and waits for a line of JSON at its standard
+input: `arguments` of dbt, what to add to the `environment`, and the file for its `output`, or null.
+Then it is `dbt ARGUMENTS` in the warehouse's folder. It ends at once when its standard input
+closes, as it does when the parent ends, however it ends: a dbt that went on alone would hold the
+warehouse's lock against the next night.
 """
 
+import json
 import os
+import signal
+import sys
 import threading
+from importlib import import_module
 from pathlib import Path
-
-from dbt.cli.main import cli
+from typing import Any
 
 ORPHANED = 3
 """Exit code that nobody is left to see."""
 
 
-def _end_with_parent() -> None:
+def _told() -> dict[str, Any]:
     # Not through sys.stdin, whose buffer an interpreter that ends wants for itself.
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 65_536)
+        if not piece:
+            # There was nothing to run.
+            os._exit(0)
+        line += piece
+    told: dict[str, Any] = json.loads(line)
+    return told
+
+
+def _end_with_parent() -> None:
     os.read(0, 1)
     # What dbt was writing is one transaction of DuckDB's: it is there whole, or not at all.
     os._exit(ORPHANED)
+
+
+def _say_into(output: str) -> None:
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(file)
 
 
 def _go_to_warehouse() -> None:
@@ -30,7 +54,24 @@ def _go_to_warehouse() -> None:
     os.environ["LLM_USAGE_WAREHOUSE"] = f"./{path.name}"
 
 
-if __name__ == "__main__":
-    _go_to_warehouse()
+def main() -> None:
+    """Wait for what to run, and run it."""
+    # An interrupt is meant for the parent, and is not to be told of twice.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A run would import the adapter; here it is there before there is one.
+    import_module("dbt.adapters.duckdb")
+    cli = import_module("dbt.cli.main").cli
+    told = _told()
+    # From here on dbt ends by it as it would alone.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if told["output"]:
+        _say_into(told["output"])
+    os.environ.update(told["environment"])
+    _go_to_warehouse()
+    sys.argv = ["dbt", *told["arguments"]]
     cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,12 +5,11 @@ Its working files are in `dbt` beside the warehouse, so that two warehouses shar
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
@@ -27,11 +26,64 @@ def work_folder(warehouse: WarehouseSettings) -> Path:
     return folder
 
 
+class _Child:
+    """A process that has dbt imported, or is importing it; it runs one command."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "llm_usage_warehouse.dbt_child"],
+            # That it closes tells the child that we are gone.
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], output: Path | None
+    ) -> int:
+        told = {
+            "arguments": arguments,
+            "environment": environment,
+            "output": output and str(output.absolute()),
+        }
+        assert self._process.stdin is not None  # noqa: S101 - asked for above
+        try:
+            # Where it has ended already, its exit code says so.
+            with suppress(BrokenPipeError):
+                print(json.dumps(told), file=self._process.stdin, flush=True)
+            return self._process.wait()
+        finally:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._process.wait()
+
+    def end(self) -> None:
+        """End one that had nothing to run."""
+        with self._process as process:
+            process.kill()
+
+
+_waiting: list[_Child] = []
+
+
+@contextmanager
+def imported_ahead() -> Iterator[None]:
+    """Have dbt imported beside what the block does first; the first run in it has no need to wait.
+
+    The import takes two seconds of processor time, which a load on two cores leaves over.
+    """
+    _waiting.append(_Child())
+    try:
+        yield
+    finally:
+        while _waiting:
+            _waiting.pop().end()
+
+
 def run_dbt(
     warehouse: WarehouseSettings,
     arguments: Sequence[str],
     told: Mapping[str, str],
-    output: TextIO | None = None,
+    output: Path | None = None,
 ) -> int:
     """Run dbt to its end, and return its exit code; it ends with this process at the latest.
 
@@ -40,31 +92,19 @@ def run_dbt(
         arguments: dbt's own, a command among them; what says where the project and its files are,
             and its variables, is added, and wins.
         told: what this run is told, see sql/macros/told.sql.
-        output: takes what it says; by default it says it where this process does.
+        output: the file for what it says; by default it says it where this process does.
 
     Raises:
         UsageError: a seed of the project's own is not what its name says.
     """
     work, project = work_folder(warehouse), dbt_project(warehouse)
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [
-            *(sys.executable, "-m", "llm_usage_warehouse.dbt_child", *arguments),
-            *("--project-dir", str(project), "--profiles-dir", str(project)),
-            *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
-            *("--vars", json.dumps(variables(warehouse))),
-        ],
-        env={**os.environ, **_environment(warehouse), **told},
-        # Never written to: that it closes tells the child that we are gone.
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT if output else None,
-    )
-    try:
-        return process.wait()
-    finally:
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        process.stdin.close()
-        process.wait()
+    ours = [
+        *("--project-dir", str(project), "--profiles-dir", str(project)),
+        *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
+        *("--vars", json.dumps(variables(warehouse))),
+    ]
+    child = _waiting.pop() if _waiting else _Child()
+    return child.run([*arguments, *ours], {**_environment(warehouse), **told}, output)
 
 
 def variables(warehouse: WarehouseSettings) -> dict[str, str | int | list[str]]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from pendulum import DateTime
 
 from llm_usage_warehouse.connectors import Source, connectors
+from llm_usage_warehouse.dbt_runs import imported_ahead
 from llm_usage_warehouse.ecb import fetch_rates
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.extraction import Watcher
@@ -80,7 +81,7 @@ def run_night(
     """
     run = Run(uuid4().hex, now, warehouse, period, audited)
     night = Night()
-    with writing(warehouse):
+    with writing(warehouse), imported_ahead():
         night.loads = load_sources(sources, run, watcher)
         if warehouse.rates and period is None:
             night.warnings += fetch_rates(warehouse)

@@ -225,10 +225,9 @@ def _run(
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     said = work / "said.log"
-    with said.open("w") as file:
-        # Its debug lines are thousands a night, and cost a tenth of it.
-        quiet = ("--quiet", "--no-use-colors", "--log-level-file", "info")
-        run_dbt(warehouse, [*quiet, *arguments], told, output=file)
+    # Its debug lines are thousands a night, and cost a tenth of it.
+    quiet = ("--quiet", "--no-use-colors", "--log-level-file", "info")
+    run_dbt(warehouse, [*quiet, *arguments], told, output=said)
     if not results.exists():
         raise RunError(f"dbt did not run: {_cause(said.read_text())}; all it said is in {said}")
     found: dict[str, Any] = json.loads(results.read_text())

@@ -90,6 +90,23 @@ def test_a_signal_ends_it_within_two_seconds(
     assert project.one("select count(*) from raw_aiproxy.logs") > 0
 
 
+def test_dbt_imported_ahead_leaves_an_interrupt_to_the_night() -> None:
+    """An interrupt of the terminal reaches both; one of them is to tell of it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "llm_usage_warehouse.dbt_child"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        # Python itself has begun; dbt is being imported.
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        _, said = child.communicate(timeout=30)
+    assert (child.returncode, said) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("how", "code", "told"),
     [(signal.SIGINT, 130, "interrupted;"), (signal.SIGTERM, 143, "terminated;")],
