@@ -28,14 +28,19 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- The columns that tell a call's kinds of usage apart, in `calls`. -#}
-{% macro counted_columns(relation) -%}
-    {%- for name in [
+{#- What tells a call's kinds of usage apart. -#}
+{% macro counted_names() -%}
+    {{ return([
         'input_tokens', 'output_tokens', 'total_tokens', 'cache_read_input_tokens',
         'cache_creation_input_tokens', 'reasoning_output_tokens', 'audio_input_tokens',
         'image_input_tokens', 'video_input_tokens', 'audio_output_tokens',
         'image_output_tokens', 'image_count', 'web_search_count',
-    ] %}
+    ]) }}
+{%- endmacro %}
+
+{#- The same as columns of `calls`. -#}
+{% macro counted_columns(relation) -%}
+    {%- for name in counted_names() %}
     {{ relation }}.{{ name }}{{ "," if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
@@ -89,11 +94,9 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{#- CTEs, the last of them `metered`, for a `with` that has `relation`: calls or buckets of int_usage.
-    Adds `division` and for each kind how many were charged for (<kind>_quantity). That follows from
-    the prices at which the call was billed, as `charges` bills it; where the vendor says what each
-    kind cost, from that: what has no cost of its own is in the rest. -#}
-{% macro metered(relation) -%}
+{#- A CTE `divided` for a `with` that has `relation`: calls or buckets of int_usage. Adds `division`;
+    `is_priced` says whether a row was billed at any listed price. -#}
+{% macro divided(relation, is_priced) -%}
 divided as (
     select
         *,
@@ -104,16 +107,68 @@ divided as (
                 coalesce({{ reported_cost_columns() }}) is not null
                 and {{ is_same_cost('cost', '(' ~ sum_of_reported_costs() ~ ')') }}
                 then 'reported'
-            when
-                currency = currency_derived
-                and coalesce({{ price_id_columns() }}) is not null
-                then 'estimated'
+            when currency = currency_derived and {{ is_priced }} then 'estimated'
             when total_tokens > 0 then 'unsplit'
             else 'unitless'
         end as division
     from {{ relation }}
-),
+)
+{%- endmacro %}
 
+{#- What rows of `divided` of one division and the same prices must have in common for their sum to be
+    metered as each of them is: which kinds of it are known, and that no kind is more than the whole
+    that it is a part of. A row where that is so stays alone. -#}
+{% macro metered_alike(id) -%}
+    case division
+        when 'unpriced'
+            then
+                case when input_tokens is null then 1 else 0 end
+                + case when output_tokens is null then 2 else 0 end
+        when 'reported'
+            then
+                {%- for kind in reported_kinds() %}
+                case when coalesce({{ kind }}_cost_reported, 0) <> 0 then {{ 2 ** loop.index0 }} else 0 end
+                {{- " +" if not loop.last }}
+                {%- endfor %}
+        else 0
+    end,
+    case
+        when
+            coalesce(cache_read_input_tokens, 0) + coalesce(cache_creation_input_tokens, 0)
+            + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)
+            + coalesce(video_input_tokens, 0) > coalesce(input_tokens, 0)
+            or coalesce(reasoning_output_tokens, 0) + coalesce(audio_output_tokens, 0)
+            + coalesce(image_output_tokens, 0) > coalesce(output_tokens, 0)
+            or (
+                division = 'reported'
+                and least(
+                    {%- for kind in reported_kinds() %}
+                    coalesce({{ kind }}_cost_reported, 0){{ "," if not loop.last }}
+                    {%- endfor %}
+                ) < 0
+            )
+            then {{ id }}
+    end
+{%- endmacro %}
+
+{#- Sums of what `metered` needs of rows of `divided`. -#}
+{% macro summed_for_metering() -%}
+    sum(calls) as calls,
+    {%- for name in counted_names() %}
+    sum({{ name }}) as {{ name }},
+    {%- endfor %}
+    {%- for kind in reported_kinds() %}
+    sum({{ kind }}_cost_reported) as {{ kind }}_cost_reported,
+    {%- endfor %}
+    sum(cost) as cost
+{%- endmacro %}
+
+{#- CTEs, the last of them `metered`, for a `with` that has `relation`: rows of `divided`, or sums of
+    such rows that are metered alike, with the ids of their prices. Adds for each kind how many were
+    charged for (<kind>_quantity). That follows from the prices at which the call was billed, as
+    `charges` bills it; where the vendor says what each kind cost, from that: what has no cost of its
+    own is in the rest. -#}
+{% macro metered(relation) -%}
 billed_kinds as (
     select
         *,
@@ -132,7 +187,7 @@ billed_kinds as (
         division in ('unsplit', 'unitless')
         or (division = 'unpriced' and coalesce(input_tokens, output_tokens) is null)
             as bills_unsplit
-    from divided
+    from {{ relation }}
 ),
 
 counted_parts as (
@@ -319,17 +374,14 @@ charged_by_kind as (
 )
 {%- endmacro %}
 
-{#- What `charged_by_kind` needs of rows of `metered`: as they are, or summed. -#}
-{% macro metered_columns(is_summed=false) -%}
-    {%- set begin, end = ('sum(', ')') if is_summed else ('', '') -%}
+{#- What `charged_by_kind` needs of rows of `metered`. -#}
+{% macro metered_columns() -%}
     {%- for kind in price_kinds() + ['unsplit'] %}
-    {{ begin }}{{ kind }}_quantity{{ end }} as {{ kind }}_quantity,
-    {{ begin }}case when bills_{{ kind }} then calls else 0 end{{ end }} as {{ kind }}_calls,
+    {{ kind }}_quantity,
+    case when bills_{{ kind }} then calls else 0 end as {{ kind }}_calls,
     {%- endfor %}
-    {%- for kind in reported_kinds() %}
-    {{ begin }}{{ kind }}_cost_reported{{ end }} as {{ kind }}_cost_reported,
-    {%- endfor %}
-    {{ begin }}cost{{ end }} as cost
+    {{ reported_cost_columns() }},
+    cost
 {%- endmacro %}
 
 {#- What a row has in the column of its kind. -#}

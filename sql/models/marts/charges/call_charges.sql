@@ -58,7 +58,9 @@ priced as (
             and calls.call_date = call_costs.call_date
 ),
 
-{{ metered('priced') }},
+{{ divided('priced', 'coalesce(' ~ price_id_columns() ~ ') is not null') }},
+
+{{ metered('divided') }},
 
 of_calls as (
     select

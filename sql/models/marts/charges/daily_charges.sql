@@ -61,37 +61,50 @@ touched as (
 priced as (
     select
         touched.*,
-        {{ price_id_columns('price_ids') }}
+        coalesce({{ price_id_columns('price_ids') }}) is not null as is_priced
     from touched
     left join price_ids on touched.price_ids_key = price_ids.price_ids_key
 ),
 
-{{ metered('priced') }},
+{{ divided('priced', 'is_priced') }},
 
--- Few, where to look up a price for each kind of each call would be many.
-summed as (
+-- Few, where to meter each call and to look up a price for each kind of it would be much.
+alike as (
     select
         {{ row_columns | join(', ') }},
         division,
         price_ids_key,
-        {{ metered_columns(is_summed=true) }}
-    from metered
+        {{ summed_for_metering() }},
+        row_number() over () as row_number
+    from divided
     group by
         {{ row_columns | join(', ') }},
         division,
-        price_ids_key
+        price_ids_key,
+        {{ metered_alike('usage_id') }}
 ),
 
-numbered as (
+unmetered as (
     select
-        summed.*,
-        {{ price_id_columns('price_ids') }},
-        row_number() over () as row_number
-    from summed
-    left join price_ids on summed.price_ids_key = price_ids.price_ids_key
+        alike.*,
+        {{ price_id_columns('price_ids') }}
+    from alike
+    left join price_ids on alike.price_ids_key = price_ids.price_ids_key
 ),
 
-{{ charged_by_kind('numbered', ['row_number'], row_columns) }},
+{{ metered('unmetered') }},
+
+of_rows as (
+    select
+        row_number,
+        {{ row_columns | join(', ') }},
+        division,
+        {{ price_id_columns() }},
+        {{ metered_columns() }}
+    from metered
+),
+
+{{ charged_by_kind('of_rows', ['row_number'], row_columns) }},
 
 final as (
     select
