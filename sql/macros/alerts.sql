@@ -2,22 +2,22 @@
 
 {#- An amount of money for people: two decimals, half away from zero. -#}
 {% macro money_text(amount) -%}
-    cast(cast({{ amount }} as decimal(38, 2)) as varchar)
+    {{ decimal_text('cast(' ~ amount ~ ' as decimal(38, 2))', 2) }}
 {%- endmacro %}
 
 {#- A share of 1 for people, in percent. -#}
 {% macro percent_text(ratio) -%}
-    cast(cast({{ ratio }} * 100 as decimal(18, 2)) as varchar) || ' %'
+    {{ decimal_text('cast(' ~ ratio ~ ' * 100 as decimal(18, 2))', 2) }} || ' %'
 {%- endmacro %}
 
 {#- The month of its first day for people, such as 2026-11. -#}
 {% macro month_text(month) -%}
-    substring(cast({{ month }} as varchar), 1, 7)
+    substring(cast({{ month }} as string), 1, 7)
 {%- endmacro %}
 
 {#- A value as a literal of SQL: names are text in a query, too. -#}
 {% macro literal_text(value) -%}
-    '''' || replace(cast({{ value }} as varchar), '''', '''''') || ''''
+    '''' || replace(cast({{ value }} as string), '''', '''''') || ''''
 {%- endmacro %}
 
 {#- One row for each of some whole numbers; none for an empty list. -#}

@@ -1,4 +1,28 @@
-{#- What differs between databases, each behind a dispatch. -#}
+{#- What differs between databases, each behind a dispatch; the other side of most of it is in
+    spark.sql. Models name types by words that both know: `string`, `bigint`, `decimal(38, 12)`. -#}
+
+{#- The type of an instant. -#}
+{% macro instant_type() -%}
+    {{ return(adapter.dispatch('instant_type')()) }}
+{%- endmacro %}
+
+{% macro duckdb__instant_type() -%}
+    {{ return('timestamptz') }}
+{%- endmacro %}
+
+{#- A text as an instant; one without an offset is of UTC. -#}
+{% macro as_instant(text) -%}
+    cast({{ text }} as {{ instant_type() }})
+{%- endmacro %}
+
+{#- An instant after all others: where something holds for ever. -#}
+{% macro end_of_time() -%}
+    {{ return(adapter.dispatch('end_of_time')()) }}
+{%- endmacro %}
+
+{% macro duckdb__end_of_time() -%}
+    cast('infinity' as timestamptz)
+{%- endmacro %}
 
 {#- The day of an instant in the reporting time zone, as a date. -#}
 {% macro local_date(instant) -%}
@@ -51,22 +75,16 @@
     ) || '}')
 {%- endmacro %}
 
-{#- The names of the members of a JSON object, one row each, and beside them their values, as JSON.
-    No row for what is no object. -#}
-{% macro each_name(object) -%}
-    {{ return(adapter.dispatch('each_name')(object)) }}
+{#- The names of the members of a JSON object, one row each, and beside them their values, as JSON,
+    in columns of these names. No row for what is no object. -#}
+{% macro each_member(object, name, value) -%}
+    {{ return(adapter.dispatch('each_member')(object, name, value)) }}
 {%- endmacro %}
 
-{% macro duckdb__each_name(object) -%}
-    unnest(map_keys(try_cast(cast({{ object }} as json) as map(varchar, json))))
-{%- endmacro %}
-
-{% macro each_value(object) -%}
-    {{ return(adapter.dispatch('each_value')(object)) }}
-{%- endmacro %}
-
-{% macro duckdb__each_value(object) -%}
-    unnest(map_values(try_cast(cast({{ object }} as json) as map(varchar, json))))
+{% macro duckdb__each_member(object, name, value) -%}
+    {%- set members = 'try_cast(cast(' ~ object ~ ' as json) as map(varchar, json))' -%}
+    unnest(map_keys({{ members }})) as {{ name }},
+        unnest(map_values({{ members }})) as {{ value }}
 {%- endmacro %}
 
 {#- The number of a member of a JSON object; NULL where it is absent, or text. -#}
@@ -100,6 +118,25 @@
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
+{#- A decimal of so many places as text, with all of them. -#}
+{% macro decimal_text(amount, places) -%}
+    {{ return(adapter.dispatch('decimal_text')(amount, places)) }}
+{%- endmacro %}
+
+{% macro duckdb__decimal_text(amount, places) -%}
+    cast({{ amount }} as varchar)
+{%- endmacro %}
+
+{#- The statement that gives a table these rows in place of all that it has. -#}
+{% macro replace_rows(table, rows) -%}
+    {{ return(adapter.dispatch('replace_rows')(table, rows)) }}
+{%- endmacro %}
+
+{% macro duckdb__replace_rows(table, rows) -%}
+    delete from {{ table }};
+    insert into {{ table }} values {{ rows | join(', ') }}
+{%- endmacro %}
+
 {#- Whether a text is the id of an OpenTelemetry span: 16 hexadecimal digits. -#}
 {% macro is_span_id(text) -%}
     {{ return(adapter.dispatch('is_span_id')(text)) }}
@@ -116,6 +153,15 @@
 
 {% macro duckdb__is_currency_code(text) -%}
     regexp_full_match({{ text }}, '[A-Z]{3}')
+{%- endmacro %}
+
+{#- A text of JSON as what it says, not as a text: within `json_attributes`. -#}
+{% macro as_json(text) -%}
+    {{ return(adapter.dispatch('as_json')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__as_json(text) -%}
+    cast({{ text }} as json)
 {%- endmacro %}
 
 {#- A text as JSON; NULL where it is none. -#}
@@ -136,13 +182,18 @@
     list_has_all(['{{ members | join("', '") }}'], json_keys({{ object }}))
 {%- endmacro %}
 
-{#- One row for each element of an array in a JSON object; none where there is no array. -#}
-{% macro each_element(object, member) -%}
-    {{ return(adapter.dispatch('each_element')(object, member)) }}
+{#- One row for each element of a JSON array, or of the one in a member of a JSON object; none where
+    there is no array. -#}
+{% macro each_element(json, member=none) -%}
+    {{ return(adapter.dispatch('each_element')(json, member)) }}
 {%- endmacro %}
 
-{% macro duckdb__each_element(object, member) -%}
-    unnest(from_json(json_extract({{ object }}, '$.{{ member }}'), '["JSON"]'))
+{% macro duckdb__each_element(json, member) -%}
+    {%- if member -%}
+        unnest(from_json(json_extract({{ json }}, '$.{{ member }}'), '["JSON"]'))
+    {%- else -%}
+        unnest(json_extract({{ json }}, '$[*]'))
+    {%- endif -%}
 {%- endmacro %}
 
 {#- A text in ASCII, as FOCUS wants its texts: one that has other letters is percent-encoded. -#}

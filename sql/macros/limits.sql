@@ -43,10 +43,10 @@
             abs(cost_reported) <= {{ limit }}
             and (
                 cost_reported >= 0
-                or coalesce(cast(cost_kind as varchar), '') = 'chargeback'
+                or coalesce(cast(cost_kind as string), '') = 'chargeback'
             )
             -- Of what has no currency at all, a test says so and holds the source.
-            and (cost_reported is null or coalesce(cast(currency as varchar), '-') <> '')
+            and (cost_reported is null or coalesce(cast(currency as string), '-') <> '')
         )
     {%- else -%}
         ({{ column }} between 0 and {{ limit }} and {{ column }} = floor({{ column }}))
@@ -66,10 +66,10 @@
     {%- set conditions = [] -%}
     {%- set members = {} -%}
     {%- for name in columns if name in limits() -%}
-        {%- set sent = 'cast(' ~ name ~ ' as varchar)' -%}
+        {%- set sent = 'cast(' ~ name ~ ' as string)' -%}
         {%- if name == 'cost_reported' -%}
             {#- Without the zeros of its type. -#}
-            {%- set sent = "rtrim(rtrim(" ~ sent ~ ", '0'), '.')" -%}
+            {%- set sent = "rtrim(rtrim(" ~ decimal_text(name, 12) ~ ", '0'), '.')" -%}
         {%- endif -%}
         {%- do measures.append(name) -%}
         {%- do conditions.append('not ' ~ is_admitted(name)) -%}

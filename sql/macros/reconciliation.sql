@@ -2,19 +2,19 @@
     NULL in value = the side does not say. -#}
 {% macro checked_total_columns() -%}
     {{ return({
-        'pair': 'varchar',
-        'side': 'varchar',
-        'source_name': 'varchar',
-        'scope': 'varchar',
-        'model': 'varchar',
-        'bucket_start': 'timestamptz',
-        'bucket_end': 'timestamptz',
-        'measure': 'varchar',
+        'pair': 'string',
+        'side': 'string',
+        'source_name': 'string',
+        'scope': 'string',
+        'model': 'string',
+        'bucket_start': instant_type(),
+        'bucket_end': instant_type(),
+        'measure': 'string',
         'value': 'decimal(38, 12)',
         'allowed_below': 'decimal(38, 12)',
         'allowed_above': 'decimal(38, 12)',
-        'allowed_because': 'varchar',
-        'caveat': 'varchar',
+        'allowed_because': 'string',
+        'caveat': 'string',
     }) }}
 {%- endmacro %}
 
@@ -47,9 +47,9 @@
         {% if measure in below or measure in above -%}
             '{{ because }}'
         {%- else -%}
-            cast(null as varchar)
+            cast(null as string)
         {%- endif %} as allowed_because,
-        cast({{ caveats.get(measure, 'null') }} as varchar) as caveat
+        cast({{ caveats.get(measure, 'null') }} as string) as caveat
     from {{ relation }}
     {{ "union all" if not loop.last }}
     {%- endfor %}

@@ -115,8 +115,8 @@
         {{ column }} >= cast('{{ span.first_day }}' as date)
         and {{ column }} <= cast('{{ span.last_day }}' as date)
     {%- else -%}
-        {{ column }} >= cast('{{ span.starts_at }}' as timestamptz) - interval '{{ hours }}' hour
-        and {{ column }} < cast('{{ span.ends_at }}' as timestamptz) + interval '{{ hours }}' hour
+        {{ column }} >= {{ as_instant("'" ~ span.starts_at ~ "'") }} - interval '{{ hours }}' hour
+        and {{ column }} < {{ as_instant("'" ~ span.ends_at ~ "'") }} + interval '{{ hours }}' hour
     {%- endif -%}
 {%- endmacro %}
 
@@ -150,9 +150,9 @@
         {%- set calls = adapter.get_relation(target.database, target.schema, 'calls') -%}
     {%- endif %}
     select
-        {{ 'source_name' if calls else 'cast(null as varchar)' }} as source_name,
-        {{ 'call_id' if calls else 'cast(null as varchar)' }} as call_id,
-        {{ 'billed_at' if calls else 'cast(null as timestamptz)' }} as billed_at
+        {{ 'source_name' if calls else 'cast(null as string)' }} as source_name,
+        {{ 'call_id' if calls else 'cast(null as string)' }} as call_id,
+        {{ 'billed_at' if calls else as_instant('null') }} as billed_at
     {{ 'from ' ~ calls if calls else 'where false' }}
 {%- endmacro %}
 
@@ -199,12 +199,11 @@
 {#- After a run that built everything: remember its settings. -#}
 {% macro record_settings(results) -%}
     {%- if execute and not models_missing_from(built_in(results)) %}
-    {%- set now = settings(settings_before()) %}
-    delete from transform_state.settings;
-    insert into transform_state.settings values
-        {%- for name, value in now.items() %}
-        ('{{ name }}', '{{ value }}'){{ "," if not loop.last }}
-        {%- endfor %}
+    {%- set rows = [] -%}
+    {%- for name, value in settings(settings_before()).items() -%}
+        {%- do rows.append("('" ~ name ~ "', '" ~ value ~ "')") -%}
+    {%- endfor %}
+    {{ replace_rows('transform_state.settings', rows) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -17,7 +17,7 @@
         'daily_tokens': 'usage_date',
         'daily_costs': 'usage_date',
         'daily_charges': 'usage_date',
-        'focus_charges': '"ChargePeriodStart"',
+        'focus_charges': 'ChargePeriodStart',
         'reconciliation': 'usage_date',
         'stg_alibaba_model_router__billing_lines': 'billed_date',
         'stg_alibaba_model_router__match_rate': 'usage_date',

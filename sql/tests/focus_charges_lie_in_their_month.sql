@@ -1,13 +1,13 @@
 -- A charge is of one day, within a billing period of one calendar month, both local.
 with charges as (
     select
-        "BillingPeriodStart" as period_start,
-        "BillingPeriodEnd" as period_end,
-        "ChargePeriodStart" as charge_start,
-        "ChargePeriodEnd" as charge_end,
-        {{ local_date('"ChargePeriodStart"') }} as charge_date
+        BillingPeriodStart as period_start,
+        BillingPeriodEnd as period_end,
+        ChargePeriodStart as charge_start,
+        ChargePeriodEnd as charge_end,
+        {{ local_date('ChargePeriodStart') }} as charge_date
     from {{ ref('focus_charges') }}
-    where {{ tested('"ChargePeriodStart"') }}
+    where {{ tested('ChargePeriodStart') }}
 ),
 
 final as (

@@ -1,14 +1,14 @@
 -- A SkuPriceId is of one SkuId, and of one price.
 with charges as (
     select
-        "SkuPriceId" as sku_price_id,
-        "SkuId" as sku_id,
-        "ListUnitPrice" as unit_price,
-        "PricingUnit" as pricing_unit
+        SkuPriceId as sku_price_id,
+        SkuId as sku_id,
+        ListUnitPrice as unit_price,
+        PricingUnit as pricing_unit
     from {{ ref('focus_charges') }}
     where
-        "SkuPriceId" is not null
-        and {{ tested('"ChargePeriodStart"') }}
+        SkuPriceId is not null
+        and {{ tested('ChargePeriodStart') }}
 ),
 
 final as (

@@ -17,14 +17,14 @@ with daily as (
 
 charged as (
     select
-        "BillingPeriodStart" as month_start,
-        "BillingCurrency" as currency,
-        sum("BilledCost") as cost
+        BillingPeriodStart as month_start,
+        BillingCurrency as currency,
+        sum(BilledCost) as cost
     from {{ ref('focus_charges') }}
-    where {{ tested('"ChargePeriodStart"') }}
+    where {{ tested('ChargePeriodStart') }}
     group by
-        "BillingPeriodStart",
-        "BillingCurrency"
+        BillingPeriodStart,
+        BillingCurrency
 ),
 
 final as (

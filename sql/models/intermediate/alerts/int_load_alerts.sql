@@ -39,9 +39,9 @@ final as (
         'totals' as measure,
         cast(totals as decimal(38, 12)) as value,
         cast(0 as decimal(38, 12)) as threshold,
-        source_name || ' does not meet ' || cast(totals as varchar)
+        source_name || ' does not meet ' || cast(totals as string)
         || case when totals = 1 then ' total' else ' totals' end
-        || ' of its vendor on ' || cast(usage_date as varchar)
+        || ' of its vendor on ' || cast(usage_date as string)
         || ', after an audit' as message,
         'from reconciliation where source_name = ' || {{ literal_text('source_name') }}
         || ' and usage_date = ' || {{ literal_text('usage_date') }}
@@ -56,7 +56,7 @@ final as (
         cast(failing_rows as decimal(38, 12)) as value,
         cast(0 as decimal(38, 12)) as threshold,
         source_name || ' is published as it was before ' || {{ utc_text('held_since') }}
-        || ': ' || cast(failing_rows as varchar) || ' of its new rows break a rule'
+        || ': ' || cast(failing_rows as string) || ' of its new rows break a rule'
             as message,
         'from ops.held_sources where source_name = ' || {{ literal_text('source_name') }}
             as query

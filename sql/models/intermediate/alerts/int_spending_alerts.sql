@@ -122,7 +122,7 @@ final as (
     select
         'spend' as rule,
         source_name,
-        cast(null as varchar) as team,
+        cast(null as string) as team,
         currency,
         usage_date,
         cast(null as date) as month,
@@ -130,7 +130,7 @@ final as (
         cast(cost as decimal(38, 12)) as value,
         cast(threshold as decimal(38, 12)) as threshold,
         source_name || ' cost ' || {{ money_text('cost') }} || ' ' || currency || ' on '
-        || cast(usage_date as varchar)
+        || cast(usage_date as string)
         || ', more than {{ var("alert_spend_factor") }} times the '
         || {{ money_text('baseline_cost') }} || ' ' || currency
         || ' that this weekday usually costs' as message,
@@ -155,8 +155,8 @@ final as (
         {{ proportion('budgeted.budget', 'passed_steps.step', 100) }} as threshold,
         budgeted.team || ' spent ' || {{ money_text('budgeted.spent') }} || ' '
         || budgeted.currency || ' in ' || {{ month_text('budgeted.month') }}
-        || ' through ' || cast(budgeted.through_date as varchar) || ', more than '
-        || cast(passed_steps.step as varchar) || ' % of its budget of '
+        || ' through ' || cast(budgeted.through_date as string) || ', more than '
+        || cast(passed_steps.step as string) || ' % of its budget of '
         || {{ money_text('budgeted.budget') }} || ' ' || budgeted.currency as message,
         'select source_name, model, sum(cost) as cost from costs where team = '
         || {{ literal_text('budgeted.team') }} || ' and currency = '
@@ -204,8 +204,8 @@ final as (
         share as value,
         threshold,
         source_name || ' has no price for ' || {{ percent_text('share') }} || ' of its '
-        || cast(tokens as varchar) || ' tokens of ' || cast(first_day as varchar)
-        || ' to ' || cast(last_day as varchar)
+        || cast(tokens as string) || ' tokens of ' || cast(first_day as string)
+        || ' to ' || cast(last_day as string)
         || ', more than {{ var("alert_unpriced_percent") }} %' as message,
         'from detail.unpriced_usage where source_name = '
         || {{ literal_text('source_name') }}

@@ -93,7 +93,7 @@ priced as (
             and located.model = model_prices.model
             and located.priced_at >= model_prices.valid_from
             and located.priced_at
-            < coalesce(model_prices.valid_to, cast('infinity' as timestamptz))
+            < coalesce(model_prices.valid_to, {{ end_of_time() }})
             and located.metered_minute >= model_prices.from_minute
             and located.metered_minute < model_prices.to_minute
             and {{ is_tier_of('located.input_tokens', 'model_prices') }}

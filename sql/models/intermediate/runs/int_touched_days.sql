@@ -32,7 +32,7 @@ calls_before as (
 lookup_uses as (
     {{ union_of(
         staged('lookup_uses'),
-        {'source_name': 'varchar', 'billed_at': 'timestamptz', 'load_id': 'varchar'},
+        {'source_name': 'string', 'billed_at': instant_type(), 'load_id': 'string'},
     ) }}
 ),
 

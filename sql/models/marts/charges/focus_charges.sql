@@ -16,7 +16,7 @@ priced as (
         described.*,
         case
             when described.unit_size > 1
-                then cast(described.unit_size as varchar) || ' ' || described.unit
+                then cast(described.unit_size as string) || ' ' || described.unit
             when described.quantity is not null then described.unit
         end as pricing_unit,
         cast(
@@ -57,39 +57,39 @@ compared as (
 
 final as (
     select
-        cast(null as varchar) as "AvailabilityZone",
-        cost as "BilledCost",
-        currency as "BillingCurrency",
-        cast(null as varchar) as "CapacityReservationId",
-        cast(null as varchar) as "CapacityReservationStatus",
-        cast(null as varchar) as "CommitmentDiscountCategory",
-        cast(null as varchar) as "CommitmentDiscountId",
-        cast(null as varchar) as "CommitmentDiscountName",
-        cast(null as decimal(38, 12)) as "CommitmentDiscountQuantity",
-        cast(null as varchar) as "CommitmentDiscountStatus",
-        cast(null as varchar) as "CommitmentDiscountType",
-        cast(null as varchar) as "CommitmentDiscountUnit",
-        cost as "ContractedCost",
-        case when is_listed_cost then unit_price end as "ContractedUnitPrice",
-        cost as "EffectiveCost",
-        cast(null as varchar) as "InvoiceId",
+        cast(null as string) as AvailabilityZone,
+        cost as BilledCost,
+        currency as BillingCurrency,
+        cast(null as string) as CapacityReservationId,
+        cast(null as string) as CapacityReservationStatus,
+        cast(null as string) as CommitmentDiscountCategory,
+        cast(null as string) as CommitmentDiscountId,
+        cast(null as string) as CommitmentDiscountName,
+        cast(null as decimal(38, 12)) as CommitmentDiscountQuantity,
+        cast(null as string) as CommitmentDiscountStatus,
+        cast(null as string) as CommitmentDiscountType,
+        cast(null as string) as CommitmentDiscountUnit,
+        cost as ContractedCost,
+        case when is_listed_cost then unit_price end as ContractedUnitPrice,
+        cost as EffectiveCost,
+        cast(null as string) as InvoiceId,
         case when is_listed_cost then cost else coalesce(list_cost, cost) end
-            as "ListCost",
-        unit_price as "ListUnitPrice",
-        'Standard' as "PricingCategory",
-        currency as "PricingCurrency",
+            as ListCost,
+        unit_price as ListUnitPrice,
+        'Standard' as PricingCategory,
+        currency as PricingCurrency,
         case when is_listed_cost then unit_price end
-            as "PricingCurrencyContractedUnitPrice",
-        cost as "PricingCurrencyEffectiveCost",
-        unit_price as "PricingCurrencyListUnitPrice",
-        pricing_quantity as "PricingQuantity",
-        pricing_unit as "PricingUnit",
-        cast(null as varchar) as "RegionId",
-        cast(null as varchar) as "RegionName",
-        cast(null as varchar) as "ResourceId",
-        cast(null as varchar) as "ResourceName",
-        cast(null as varchar) as "ResourceType",
-        sku_price as "SkuPriceId",
+            as PricingCurrencyContractedUnitPrice,
+        cost as PricingCurrencyEffectiveCost,
+        unit_price as PricingCurrencyListUnitPrice,
+        pricing_quantity as PricingQuantity,
+        pricing_unit as PricingUnit,
+        cast(null as string) as RegionId,
+        cast(null as string) as RegionName,
+        cast(null as string) as ResourceId,
+        cast(null as string) as ResourceName,
+        cast(null as string) as ResourceType,
+        sku_price as SkuPriceId,
         case
             when sku_price is not null
                 then {{ json_attributes({
@@ -98,11 +98,11 @@ final as (
                     'x_TierMinInputTokens': 'tier_min_input_tokens',
                     'x_ValidFrom': 'valid_from',
                 }) }}
-        end as "SkuPriceDetails",
+        end as SkuPriceDetails,
         {{ focus_columns() }},
-        split as "x_Split",
-        cost_basis as "x_CostBasis",
-        cost_kind as "x_CostKind"
+        split as x_Split,
+        cost_basis as x_CostBasis,
+        cost_kind as x_CostKind
     from compared
 )
 

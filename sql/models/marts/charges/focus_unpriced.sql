@@ -10,7 +10,7 @@ with
 final as (
     select
         {{ focus_columns() }},
-        reason_unpriced as "x_ReasonUnpriced"
+        reason_unpriced as x_ReasonUnpriced
     from described
 )
 

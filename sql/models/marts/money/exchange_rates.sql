@@ -50,7 +50,7 @@ euro_rates as (
         'EUR' as currency,
         valid_on,
         cast(1 as decimal(18, 8)) as units_per_euro,
-        cast(null as varchar) as source
+        cast(null as string) as source
     from ranked
 ),
 

@@ -36,9 +36,9 @@ final as (
             coalesce(source_name, ''),
             coalesce(team, ''),
             coalesce(currency, ''),
-            coalesce(cast(usage_date as varchar), ''),
-            coalesce(cast(month as varchar), ''),
-            case when rule = 'budget' then cast(threshold as varchar) else '' end
+            coalesce(cast(usage_date as string), ''),
+            coalesce(cast(month as string), ''),
+            case when rule = 'budget' then {{ decimal_text('threshold', 12) }} else '' end
         )) as alert_id,
         *
     from unioned

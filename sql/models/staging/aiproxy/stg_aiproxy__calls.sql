@@ -59,11 +59,11 @@ final as (
         logs.source_name,
         coalesce(channels.provider_name, 'aiproxy') as provider_name,
         nullif(logs.group_id, '') as account_id,
-        cast(null as varchar) as app_name,
+        cast(null as string) as app_name,
         nullif(logs.token_name, '') as api_key_name,
         modes.operation_name,
         nullif(logs.model, '') as request_model,
-        cast(null as varchar) as response_model,
+        cast(null as string) as response_model,
         logs.request_at as called_at,
         logs.created_at as finished_at,
         logs.created_at as billed_at,
@@ -72,7 +72,7 @@ final as (
             when logs.is_success then null
             when coalesce(logs.code, 0) = 0 then '_OTHER'
             when logs.is_failed_job and logs.code between 200 and 299 then 'job_failed'
-            else cast(logs.code as varchar)
+            else cast(logs.code as string)
         end as error_type,
         case when logs.is_settled then coalesce(logs.usage_input_tokens, 0) end
             as input_tokens,
@@ -110,8 +110,8 @@ final as (
         {{ milliseconds_between('logs.request_at', 'logs.created_at') }} as latency_ms,
         nullif(logs.ttfb_milliseconds, 0) as time_to_first_chunk_ms,
         nullif(logs.upstream_id, '') as response_id,
-        cast(null as varchar) as conversation_id,
-        cast(null as varchar) as region,
+        cast(null as string) as conversation_id,
+        cast(null as string) as region,
         logs.cost_reported,
         {{ as_cost('logs.amount_input_amount') }} as input_cost_reported,
         {{ as_cost('logs.amount_output_amount') }} as output_cost_reported,
@@ -140,7 +140,7 @@ final as (
             'service_tier': 'coalesce(logs.usage_context_service_tier, logs.service_tier)',
             'async_usage_status': 'logs.async_usage_status',
             'user': 'logs.user_id',
-            'metadata': 'cast(logs.metadata as json)',
+            'metadata': as_json('logs.metadata'),
         }) }} as attributes,
         logs._dlt_load_id as load_id
     from logs

@@ -21,9 +21,9 @@ final as (
         'alibaba_model_router' as vendor,
         logs.source_name,
         'alibaba_cloud.model_router' as provider_name,
-        cast(nullif(logs.client_id, 0) as varchar) as account_id,
+        cast(nullif(logs.client_id, 0) as string) as account_id,
         null as app_name,
-        coalesce(api_keys.api_key_name, cast(nullif(logs.api_key_id, 0) as varchar))
+        coalesce(api_keys.api_key_name, cast(nullif(logs.api_key_id, 0) as string))
             as api_key_name,
         case
             when lower(logs.model_type) like 'chat%' then 'chat'

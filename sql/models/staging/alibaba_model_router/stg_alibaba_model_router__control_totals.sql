@@ -5,7 +5,7 @@
 with usage as (
     select
         *,
-        unnest(json_extract(metrics, '$[*]')) as metric
+        {{ each_element('metrics') }} as metric
     from {{ source('alibaba_model_router', 'usage_breakdown') }}
 ),
 
@@ -42,7 +42,7 @@ final as (
         source_name,
         summary_time as bucket_start,
         summary_time + interval '1' hour as bucket_end,
-        cast(nullif(client_id, 0) as varchar) as account_id,
+        cast(nullif(client_id, 0) as string) as account_id,
         api_key_id,
         model_code as request_model,
         cast(sum(case when measure = 'total_calls' then quantity end) as decimal(38, 0))

@@ -14,7 +14,7 @@ final as (
         *,
         nullif(model_code, '') as request_model,
         case
-            when not is_good_code and status_code <> 0 then cast(status_code as varchar)
+            when not is_good_code and status_code <> 0 then cast(status_code as string)
             when outcome = 'success' then null
             when outcome is null and status_code <> 0 then null
             else coalesce(outcome, '_OTHER')

@@ -26,7 +26,7 @@ billing_rules as (
                 > min(load_id) over (partition by source_name, base_url, model_code)
                 then valid_from
         end as valid_from,
-        cast(null as timestamptz) as valid_to,
+        {{ as_instant('null') }} as valid_to,
         load_id
     from {{ ref('stg_alibaba_model_router__billing_rules') }}
 ),

@@ -17,7 +17,7 @@ with rules as (
     select
         *,
         {{ json_or_null('pricing_config') }} as config,
-        coalesce(valid_from, cast('1970-01-01 00:00:00+00' as timestamptz)) as starts_at
+        coalesce(valid_from, {{ as_instant("'1970-01-01 00:00:00+00'") }}) as starts_at
     from {{ ref('stg_alibaba_model_router__billing_rules') }}
     where not is_deleted
 ),

@@ -5,7 +5,7 @@
 with billing_lines as (
     select
         *,
-        cast(nullif(client_id, 0) as varchar) as account_id,
+        cast(nullif(client_id, 0) as string) as account_id,
         nullif(model_code, '') as request_model
     from {{ ref('stg_alibaba_model_router__billing_lines') }}
     where
@@ -21,7 +21,7 @@ named as (
     select
         billing_lines.*,
         coalesce(
-            api_keys.api_key_name, cast(nullif(billing_lines.api_key_id, 0) as varchar)
+            api_keys.api_key_name, cast(nullif(billing_lines.api_key_id, 0) as string)
         ) as key_name
     from billing_lines
     left join api_keys
@@ -40,7 +40,7 @@ final as (
             base_url,
             request_time_raw,
             coalesce(account_id, ''),
-            coalesce(cast(api_key_id as varchar), ''),
+            coalesce(cast(api_key_id as string), ''),
             coalesce(request_model, ''),
             currency
         ) as bucket_id,

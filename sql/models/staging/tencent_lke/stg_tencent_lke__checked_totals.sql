@@ -77,7 +77,7 @@ details as (
         on
             calls.source_name = read_days.source_name
             and calls.usage_date = read_days.usage_date
-    where calls.finished_at < coalesce(controls.window_end, 'infinity')
+    where calls.finished_at < coalesce(controls.window_end, {{ end_of_time() }})
     group by
         calls.source_name,
         calls.request_model,

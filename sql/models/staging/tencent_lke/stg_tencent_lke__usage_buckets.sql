@@ -9,7 +9,7 @@ with token_usage as (
 final as (
     select
         source_name || ':' || request_model || ':'
-        || cast({{ local_date('window_start') }} as varchar) as bucket_id,
+        || cast({{ local_date('window_start') }} as string) as bucket_id,
         'tencent_lke' as vendor,
         source_name,
         'tencent_cloud.lke' as provider_name,

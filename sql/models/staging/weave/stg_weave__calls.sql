@@ -14,8 +14,7 @@ with calls as (
 members as (
     select
         *,
-        {{ each_name('summary_usage') }} as model_name,
-        {{ each_value('summary_usage') }} as model_usage
+        {{ each_member('summary_usage', 'model_name', 'model_usage') }}
     from calls
     where parent_id is null or is_span
 ),

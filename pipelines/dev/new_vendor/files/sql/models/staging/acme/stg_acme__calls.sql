@@ -21,7 +21,7 @@ final as (
         ended_at as finished_at,
         ended_at as billed_at,
         status as status_code,
-        case when status >= 400 then cast(status as varchar) end as error_type,
+        case when status >= 400 then cast(status as string) end as error_type,
         usage_input_tokens as input_tokens,
         usage_output_tokens as output_tokens,
         usage_input_tokens + usage_output_tokens as total_tokens,
@@ -46,7 +46,7 @@ final as (
         null as currency,
         null as cost_kind,
         true as is_settled,
-        cast(null as varchar) as attributes,
+        cast(null as string) as attributes,
         _dlt_load_id as load_id
     from calls
 )
