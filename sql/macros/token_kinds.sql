@@ -151,18 +151,6 @@ divided as (
     end
 {%- endmacro %}
 
-{#- Sums of what `metered` needs of rows of `divided`. -#}
-{% macro summed_for_metering() -%}
-    sum(calls) as calls,
-    {%- for name in counted_names() %}
-    sum({{ name }}) as {{ name }},
-    {%- endfor %}
-    {%- for kind in reported_kinds() %}
-    sum({{ kind }}_cost_reported) as {{ kind }}_cost_reported,
-    {%- endfor %}
-    sum(cost) as cost
-{%- endmacro %}
-
 {#- CTEs, the last of them `metered`, for a `with` that has `relation`: rows of `divided`, or sums of
     such rows that are metered alike, with the ids of their prices. Adds for each kind how many were
     charged for (<kind>_quantity). That follows from the prices at which the call was billed, as

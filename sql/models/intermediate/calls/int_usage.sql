@@ -10,7 +10,8 @@ call_costs as (
     select
         *,
         -- All of the ids of its prices would be much to join by.
-        {{ price_ids_key() }} as price_ids_key
+        {{ price_ids_key() }} as price_ids_key,
+        coalesce({{ price_id_columns() }}) is not null as is_priced
     from {{ ref('call_costs') }}
 ),
 
@@ -60,6 +61,7 @@ usage as (
         case when call_costs.cost is null then call_costs.reason_unpriced end
             as reason_unpriced,
         call_costs.price_ids_key,
+        call_costs.is_priced,
         {{ reported_cost_columns('calls') }}
     from calls
     inner join call_costs
@@ -99,6 +101,7 @@ usage as (
         null as currency_derived,
         case when cost_reported is null then 'not_reported' end as reason_unpriced,
         null as price_ids_key,
+        false as is_priced,
         {{ no_reported_costs() }}
     from usage_buckets
 ),
@@ -135,6 +138,7 @@ final as (
         usage.currency_derived,
         usage.reason_unpriced,
         usage.price_ids_key,
+        usage.is_priced,
         {{ reported_cost_columns('usage') }},
         source_roles.counts_in_totals
     from usage

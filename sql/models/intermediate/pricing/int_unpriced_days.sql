@@ -13,8 +13,8 @@ with touched_days as (
     select * from {{ ref('int_touched_days') }}
 ),
 
-usage as (
-    select * from {{ ref('int_usage') }}
+daily_usage as (
+    select * from {{ ref('int_daily_usage') }}
     where
         cost_basis = 'unpriced'
         {% if is_incremental() %}
@@ -31,7 +31,7 @@ final as (
         reason_unpriced as reason,
         cast(sum(calls) as bigint) as calls,
         cast(sum(total_tokens) as bigint) as total_tokens
-    from usage
+    from daily_usage
     group by
         source_name,
         usage_date,

@@ -24,8 +24,8 @@
     'counts_in_totals',
 ] %}
 
-with usage as (
-    select * from {{ ref('int_usage') }}
+with daily_usage as (
+    select * from {{ ref('int_daily_usage') }}
 ),
 
 call_costs as (
@@ -51,45 +51,16 @@ price_ids as (
     group by {{ price_ids_key() }}
 ),
 
-touched as (
-    select * from usage
-    {% if is_incremental() %}
-        where {{ in_touched_days('usage_date') }}
-    {% endif %}
-),
-
-priced as (
-    select
-        touched.*,
-        coalesce({{ price_id_columns('price_ids') }}) is not null as is_priced
-    from touched
-    left join price_ids on touched.price_ids_key = price_ids.price_ids_key
-),
-
-{{ divided('priced', 'is_priced') }},
-
--- Few, where to meter each call and to look up a price for each kind of it would be much.
-alike as (
-    select
-        {{ row_columns | join(', ') }},
-        division,
-        price_ids_key,
-        {{ summed_for_metering() }},
-        row_number() over () as row_number
-    from divided
-    group by
-        {{ row_columns | join(', ') }},
-        division,
-        price_ids_key,
-        {{ metered_alike('usage_id') }}
-),
-
 unmetered as (
     select
-        alike.*,
-        {{ price_id_columns('price_ids') }}
-    from alike
-    left join price_ids on alike.price_ids_key = price_ids.price_ids_key
+        daily_usage.*,
+        {{ price_id_columns('price_ids') }},
+        row_number() over () as row_number
+    from daily_usage
+    left join price_ids on daily_usage.price_ids_key = price_ids.price_ids_key
+    {% if is_incremental() %}
+        where {{ in_touched_days('daily_usage.usage_date') }}
+    {% endif %}
 ),
 
 {{ metered('unmetered') }},

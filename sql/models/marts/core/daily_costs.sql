@@ -7,8 +7,8 @@
     unique_key=['source_name', 'usage_date'],
 ) }}
 
-with usage as (
-    select * from {{ ref('int_usage') }}
+with daily_usage as (
+    select * from {{ ref('int_daily_usage') }}
 ),
 
 touched_days as (
@@ -26,10 +26,8 @@ final as (
         model,
         currency,
         cast(sum(cost) as decimal(38, 12)) as cost,
-        -- Money that a vendor laid to no call, or to none with tokens, makes none dearer.
-        cast(sum(case when calls > 0 then cost end) as decimal(38, 12)) as cost_of_calls,
-        cast(sum(case when total_tokens > 0 then cost end) as decimal(38, 12))
-            as cost_of_tokens,
+        cast(sum(cost_of_calls) as decimal(38, 12)) as cost_of_calls,
+        cast(sum(cost_of_tokens) as decimal(38, 12)) as cost_of_tokens,
         cost_basis,
         cast(
             sum(case when cost_basis = 'unpriced' then 0 else total_tokens end) as bigint
@@ -39,7 +37,7 @@ final as (
         ) as unpriced_tokens,
         cast(sum(calls) as bigint) as calls,
         counts_in_totals
-    from usage
+    from daily_usage
     {% if is_incremental() %}
         where {{ in_touched_days('usage_date') }}
     {% endif %}

@@ -7,8 +7,8 @@
     unique_key=['source_name', 'usage_date'],
 ) }}
 
-with usage as (
-    select * from {{ ref('int_usage') }}
+with daily_usage as (
+    select * from {{ ref('int_daily_usage') }}
 ),
 
 touched_days as (
@@ -27,19 +27,11 @@ final as (
         cast(sum(calls) as bigint) as calls,
         cast(sum(errors) as bigint) as errors,
         {{ sum_tokens() }},
-        cast(sum(case when total_tokens is null then calls else 0 end) as bigint)
-            as calls_without_tokens,
-        -- What a share is of: a call that does not say its part is in neither sum.
-        cast(
-            sum(case when cache_read_input_tokens is not null then input_tokens end)
-            as bigint
-        ) as cache_known_input_tokens,
-        cast(
-            sum(case when reasoning_output_tokens is not null then output_tokens end)
-            as bigint
-        ) as reasoning_known_output_tokens,
+        cast(sum(calls_without_tokens) as bigint) as calls_without_tokens,
+        cast(sum(cache_known_input_tokens) as bigint) as cache_known_input_tokens,
+        cast(sum(reasoning_known_output_tokens) as bigint) as reasoning_known_output_tokens,
         counts_in_totals
-    from usage
+    from daily_usage
     {% if is_incremental() %}
         where {{ in_touched_days('usage_date') }}
     {% endif %}

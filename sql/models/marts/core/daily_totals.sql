@@ -7,8 +7,8 @@
     unique_key=['usage_date'],
 ) }}
 
-with usage as (
-    select * from {{ ref('int_usage') }}
+with daily_usage as (
+    select * from {{ ref('int_daily_usage') }}
 ),
 
 touched_days as (
@@ -24,7 +24,7 @@ final as (
         cast(sum(calls) as bigint) as calls,
         cast(sum(errors) as bigint) as errors,
         {{ sum_tokens() }}
-    from usage
+    from daily_usage
     where
         counts_in_totals
         {% if is_incremental() %}
