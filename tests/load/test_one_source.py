@@ -33,6 +33,8 @@ BODIES = [
 def configure(folder: Path, monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
     (folder / ".dlt").mkdir(exist_ok=True)
     monkeypatch.setenv("DLT_PROJECT_DIR", str(folder))
+    # Each of its models takes dozens of requests a night, at a pace.
+    simulator["tencent_lke"].data.account.listed = {"hy3"}
     for source in ("aiproxy", "tencent_lke", "weave"):
         settings = {**simulator[source].settings, "start": "P2D", "attempts": 1}
         for name, text in in_environment(f"sources.{source}", settings).items():
