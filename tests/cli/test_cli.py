@@ -150,13 +150,6 @@ def test_each_night_writes_the_page_and_report_writes_it_anew(night: Night) -> N
     assert page.stat().st_mode & 0o777 == 0o444
 
 
-def test_a_second_night_is_incremental(night: Night) -> None:
-    _, shell, _ = night
-    done = shell("nightly")
-    assert (done.returncode, "first load of" in done.stdout) == (0, False)
-    assert "tests: the touched days; all of history was last tested today" in done.stdout
-
-
 def test_a_source_that_fails_is_named_and_the_old_rows_stay(
     night: Night, bad_night: subprocess.CompletedProcess[str]
 ) -> None:

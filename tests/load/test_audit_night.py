@@ -101,6 +101,11 @@ def line_of(said: str) -> str:
     return line
 
 
+def test_a_second_night_is_incremental(nights: Nights) -> None:
+    assert "first load of" not in nights.second
+    assert "tests: the touched days; all of history was last tested today" in nights.second
+
+
 def test_a_day_that_grew_long_ago_is_healed_the_next_night(nights: Nights) -> None:
     assert "; 1 day healed (+5 calls, +0.0125 USD)" in line_of(nights.second)
     healed = nights.ask(
