@@ -14,6 +14,7 @@ from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
 import duckdb
+from filelock import FileLock
 
 from llm_usage_warehouse import built_views
 from llm_usage_warehouse.connectors import connectors
@@ -30,6 +31,8 @@ WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "
 
 FILE = "warehouse.duckdb"
 """The name of every warehouse in tests: dbt knows what it read of the models by it."""
+
+MANIFEST = "manifest.json"
 
 PARSES = "TESTS_PARSES"
 """The environment's name for the folder of what dbt read, which all tests of a run share."""
@@ -63,9 +66,24 @@ def dbt_process() -> subprocess.Popen[str]:
 
 
 def run_dbt(
-    *arguments: str, sql: Path, target: Path, warehouse: WarehouseSettings, **told: str
+    *arguments: str,
+    sql: Path,
+    target: Path,
+    warehouse: WarehouseSettings,
+    writes: bool = False,
+    **told: str,
 ) -> Finished:
-    """Run dbt with the settings that the program gives it, and as little of it as a night does."""
+    """Run dbt with the settings that the program gives it, and as little of it as a night does.
+
+    Args:
+        arguments: dbt's own, a command first.
+        sql: the project.
+        target: where dbt keeps what it read of it.
+        warehouse: what it works on.
+        writes: whether it writes what it knows of the models and what came of each as JSON, which
+            is a fifth of its time.
+        told: what to add to the environment.
+    """
     known = ""
     if arguments[0] == "build" and "--select" not in arguments:
         known = built_views.fingerprint(warehouse, sql, told)
@@ -74,7 +92,8 @@ def run_dbt(
             told = {**told, built_views.LEFT_OUT: "true"}
     line = [
         # Writing all that dbt does into a file takes a tenth of its time.
-        *("--no-use-colors", "--log-level-file", "none", *arguments),
+        *("--no-use-colors", "--log-level-file", "none"),
+        *("--write-json" if writes else "--no-write-json", *arguments),
         *("--project-dir", str(sql), "--profiles-dir", str(sql)),
         *("--target-path", str(target), "--log-path", str(target)),
         *("--vars", json.dumps(variables(warehouse))),
@@ -95,24 +114,32 @@ def run_dbt(
     return finished
 
 
-def give_parse(warehouse: WarehouseSettings, target: Path | None = None) -> None:
-    """Spare dbt reading the models for a warehouse, which takes it longer than building them.
+def folder_of_parse(warehouse: WarehouseSettings) -> Path:
+    """Return the folder of what dbt read of the models, for itself and, as the manifest, for all.
 
-    It reads them once for each time zone and currency of all tests, and knows by itself whether
-    what it read is still so.
+    It reads them once for each time zone and currency of all tests.
     """
     known = [variables(warehouse), warehouse.path.name, warehouse.memory_for_duckdb]
     saved = Path(os.environ[PARSES]) / sha256(json.dumps(known).encode()).hexdigest()
-    if not saved.exists():
-        own = Path(mkdtemp(dir=saved.parent))
-        alone = replace(warehouse, path=own / warehouse.path.name)
-        read = run_dbt("parse", sql=SQL, target=own, warehouse=alone)
-        assert read.ok, read.said
-        # Whole at once, for the other processes that run tests.
-        (own / PARSE).rename(saved)
-    target = target or warehouse.data_folder / "dbt" / "target"
+    # The other processes that run tests wait for what one of them makes.
+    with FileLock(f"{saved}.lock"):
+        if not saved.exists():
+            own = Path(mkdtemp(dir=saved.parent))
+            alone = replace(warehouse, path=own / warehouse.path.name)
+            read = run_dbt("parse", sql=SQL, target=own, warehouse=alone, writes=True)
+            assert read.ok, read.said
+            own.rename(saved)
+    return saved
+
+
+def give_parse(warehouse: WarehouseSettings) -> None:
+    """Spare dbt reading the models for a warehouse, which takes it longer than building them.
+
+    It knows by itself whether what it read is still so.
+    """
+    target = warehouse.data_folder / "dbt" / "target"
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(saved, target / PARSE)
+    shutil.copy(folder_of_parse(warehouse) / PARSE, target)
 
 
 def give_empty(warehouse: WarehouseSettings) -> None:
@@ -123,15 +150,16 @@ def give_empty(warehouse: WarehouseSettings) -> None:
     """
     known = json.dumps(variables(warehouse)).encode()
     saved = Path(os.environ[PARSES]) / f"{sha256(known).hexdigest()}.duckdb"
-    if not saved.exists():
-        own = replace(warehouse, path=Path(mkdtemp(dir=saved.parent)) / FILE)
-        create_raw_tables(own, connectors().values())
-        load_public_prices(own)
-        target = own.data_folder / "dbt" / "target"
-        give_parse(own)
-        built = run_dbt("build", *WITHOUT_TESTS, sql=SQL, target=target, warehouse=own)
-        assert built.ok, built.said
-        own.path.rename(saved)
+    with FileLock(f"{saved}.lock"):
+        if not saved.exists():
+            own = replace(warehouse, path=Path(mkdtemp(dir=saved.parent)) / FILE)
+            create_raw_tables(own, connectors().values())
+            load_public_prices(own)
+            target = own.data_folder / "dbt" / "target"
+            give_parse(own)
+            built = run_dbt("build", *WITHOUT_TESTS, sql=SQL, target=target, warehouse=own)
+            assert built.ok, built.said
+            own.path.rename(saved)
     warehouse.data_folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(saved, warehouse.path)
     warehouse.path.chmod(0o600)
@@ -153,11 +181,16 @@ class SqlWarehouse:
         folder: where it has a copy of the models of its own, which a test may change; by default it
             shares a file with other tests, one after the other.
         timezone: of the days that it is built for at first.
+
+    Attributes:
+        path: of the file.
+        writes: whether dbt writes what came of each node, for `results`.
     """
 
     def __init__(self, folder: Path | None = None, timezone: str = "UTC") -> None:
         self.path = (folder or shared_folder()) / FILE
         self._target = self.path.parent / "dbt" / "target"
+        self.writes = False
         self._read_for = ""
         self._timezone = timezone
         if folder is None:
@@ -172,21 +205,31 @@ class SqlWarehouse:
         """Run dbt, as `arguments` say, for the days of `timezone`, and tell it something more."""
         warehouse = WarehouseSettings(path=self.path, reporting_timezone=timezone)
         if timezone != self._read_for:
-            give_parse(warehouse, self._target)
+            give_parse(warehouse)
+            shutil.copy(folder_of_parse(warehouse) / MANIFEST, self._target)
             self._read_for = timezone
-        return run_dbt(*arguments, sql=self._sql, target=self._target, warehouse=warehouse, **told)
+        return run_dbt(
+            *arguments,
+            sql=self._sql,
+            target=self._target,
+            warehouse=warehouse,
+            writes=self.writes,
+            **told,
+        )
 
     def empty(self) -> None:
         """Begin with a new file; what dbt knows of the models stays."""
-        give_empty(WarehouseSettings(path=self.path, reporting_timezone=self._timezone))
+        warehouse = WarehouseSettings(path=self.path, reporting_timezone=self._timezone)
+        give_empty(warehouse)
+        shutil.copy(folder_of_parse(warehouse) / MANIFEST, self._target)
 
     def manifest(self) -> dict[str, Any]:
-        """Return what dbt knows of the models since it last ran."""
-        found: dict[str, Any] = json.loads((self._target / "manifest.json").read_text())
+        """Return what dbt knows of the models."""
+        found: dict[str, Any] = json.loads((self._target / MANIFEST).read_text())
         return found
 
     def results(self) -> list[dict[str, Any]]:
-        """Return what came of each node of the last run."""
+        """Return what came of each node of the last run that was to write it."""
         found = json.loads((self._target / "run_results.json").read_text())
         return list(found["results"])
 

@@ -38,9 +38,20 @@ def settled(proxy: Personality) -> list[dict[str, Any]]:
     return [row for row in proxy.data.rows() if first <= row["created_at"] <= last]
 
 
-def test_rows_and_every_token_sum_equal_the_servers(busy: tuple[Personality, Project]) -> None:
-    proxy, project = busy
-    assert project.load().error is None
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Personality, Project]]:
+    """A night's load of a busy server; the tests only look."""
+    folder = tmp_path_factory.mktemp("night")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        vendor(folder, patch, "aiproxy", frozen()) as (proxy, project),
+    ):
+        assert project.load().error is None
+        yield proxy, project
+
+
+def test_rows_and_every_token_sum_equal_the_servers(night: tuple[Personality, Project]) -> None:
+    proxy, project = night
     rows = settled(proxy)
     assert len(rows) > 500
     assert project.one("select count(*) from raw_aiproxy.logs") == len(rows)
@@ -49,9 +60,8 @@ def test_rows_and_every_token_sum_equal_the_servers(busy: tuple[Personality, Pro
         assert project.one(f"select sum(usage_{name}) from raw_aiproxy.logs") == expected
 
 
-def test_amounts_keep_every_digit(busy: tuple[Personality, Project]) -> None:
-    proxy, project = busy
-    project.load()
+def test_amounts_keep_every_digit(night: tuple[Personality, Project]) -> None:
+    proxy, project = night
     found = dict(project.query("select id, used_amount from raw_aiproxy.logs"))
     for row in settled(proxy):
         assert float(found[row["id"]] or 0) == row.get("used_amount", 0)
@@ -177,7 +187,15 @@ def test_private_fields_are_stored_where_a_setting_asks(
     assert project.query("select ip, user_id from raw_aiproxy.logs") == [("192.0.2.7", "ann")]
 
 
-@pytest.mark.parametrize("version", ["v0.2.0", "v0.4.1", "v0.5.7", "v0.6.5"])
+@pytest.mark.parametrize(
+    "version",
+    [
+        "v0.2.0",
+        pytest.param("v0.4.1", marks=pytest.mark.slow),
+        pytest.param("v0.5.7", marks=pytest.mark.slow),
+        "v0.6.5",
+    ],
+)
 def test_every_release_loads_into_one_table(
     busy: tuple[Personality, Project], version: str
 ) -> None:
@@ -309,7 +327,15 @@ def test_an_empty_page_before_the_total_is_an_error(empty: tuple[Personality, Pr
     assert "page 1 is empty, and only 0 of the 1 rows that are stated came" in error
 
 
-@pytest.mark.parametrize("kind", ["status", "truncated", "drop", "empty"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "status",
+        "truncated",
+        pytest.param("drop", marks=pytest.mark.slow),
+        pytest.param("empty", marks=pytest.mark.slow),
+    ],
+)
 def test_a_passing_fault_is_retried(busy: tuple[Personality, Project], kind: str) -> None:
     proxy, project = busy
     proxy.world.faults.append(Fault(kind, path="/api/logs/search", skip=2))

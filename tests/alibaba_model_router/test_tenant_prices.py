@@ -10,6 +10,7 @@ import pytest
 from tests.raw_rows import slice_row
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
+NO_UNIT_TESTS = WITHOUT_TESTS[2:]
 NIGHTS = ("2026-11-20 02:00:00+00", "2026-11-21 02:00:00+00", "2026-11-22 02:00:00+00")
 LOOK = "2026-11-01 00:00:00+00"
 
@@ -60,8 +61,8 @@ class Tenant(SqlWarehouse):
 
     night = 0
 
-    def list_rules(self, rules: dict[int, dict[str, Any]]) -> None:
-        """Replace what the list of rules says, and build what that touches."""
+    def list_rules(self, rules: dict[int, dict[str, Any]], *selected: str) -> None:
+        """Replace what the list of rules says, and build what that touches, or what is selected."""
         read_at = NIGHTS[self.night]
         self.run("delete from raw_alibaba_model_router.billing_rules")
         for number, rule in rules.items():
@@ -73,7 +74,7 @@ class Tenant(SqlWarehouse):
             }
             self.insert("raw_alibaba_model_router.billing_rules", **row)
         self.slice("billing_rules", f"rules {self.night}", read_at, read_at)
-        built = self.dbt("build", *WITHOUT_TESTS, timezone="UTC")
+        built = self.dbt("build", *WITHOUT_TESTS, *selected, timezone="UTC")
         assert built.ok, built.said
         self.night += 1
 
@@ -114,14 +115,16 @@ def test_a_tenants_own_prices_come_before_the_list(tenant: Tenant) -> None:
         {
             number: {"model_code": name, "billing_type": kind, "pricing_config": config}
             for number, (name, (kind, config)) in enumerate(RULES.items())
-        }
+        },
+        *("--select", "resource_type:snapshot"),
     )
     tenant.run(
         "update snapshots.alibaba_model_router_billing_rules set pricing_config = 'no json' "
         "where model_code = 'no json'"
     )
     built = tenant.dbt(
-        "build", "--full-refresh", "--exclude-resource-type", "snapshot", timezone="UTC"
+        *("build", "--full-refresh", "--exclude-resource-type", "snapshot", *NO_UNIT_TESTS),
+        timezone="UTC",
     )
     assert built.ok, built.said
     found = {call_id: row for call_id, *row in tenant.costs()}
@@ -156,6 +159,6 @@ def test_a_changed_rule_reaches_the_days_from_its_start_on_and_no_other(tenant: 
     ]
     tenant.list_rules({**rules, 1: {**rules[1], "delete_tag": 1}})
     before = tenant.costs()
-    rebuilt = tenant.dbt("build", "--full-refresh", timezone="UTC")
+    rebuilt = tenant.dbt("build", "--full-refresh", *WITHOUT_TESTS, timezone="UTC")
     assert rebuilt.ok, rebuilt.said
     assert tenant.costs() == before

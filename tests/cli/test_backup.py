@@ -83,6 +83,7 @@ def test_a_backup_is_put_back_and_the_next_night_goes_on(project: Project, tmp_p
     assert len(published("from publications")) == len(known) + 1
 
 
+@pytest.mark.slow
 def test_a_backup_on_another_machine_has_no_working_folder(
     project: Project, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from llm_usage_warehouse.own_seeds import OWN, dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.transform import transform
+from tests.sql_helpers import give_parse
 
 
 @pytest.fixture
@@ -87,7 +88,8 @@ def test_models_are_built_with_the_seeds_of_the_project(folder: Path) -> None:
     (folder / "seeds" / "source_roles.csv").unlink()
     warehouse = warehouse_of(folder)
     warehouse.data_folder.mkdir()
-    assert transform(warehouse, connectors().values()).ok
+    give_parse(warehouse)
+    assert transform(warehouse, connectors().values(), tests=False).ok
     with duckdb.connect(str(warehouse.path)) as connection:
         budgets = connection.execute("select team, amount, currency from seeds.budgets").fetchall()
         roles = connection.execute("select count(*) from seeds.source_roles").fetchall()

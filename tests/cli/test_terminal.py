@@ -88,6 +88,7 @@ def test_a_log_keeps_whole_lines(night: Night) -> None:
     assert "; complete through 20" in told
 
 
+@pytest.mark.slow
 def test_a_good_night_under_cron_says_nothing(night: Night) -> None:
     shell, _ = night
     done = shell("--quiet", "nightly")

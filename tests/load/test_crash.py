@@ -14,8 +14,6 @@ import pytest
 
 from tests.loads import NOW, Project, frozen, vendor
 
-KILLS = 10
-
 LOAD = f"""
 import pendulum
 from llm_usage_warehouse import one_source
@@ -58,7 +56,10 @@ def finished(project: Project, expected: list[list[tuple[Any, ...]]]) -> None:
     assert set(expected[-1]) <= set(ledger)
 
 
-def test_ten_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_at_random_moments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     folders = (tmp_path / str(number) for number in itertools.count())
 
     def project() -> Project:
@@ -78,7 +79,7 @@ def test_ten_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         moments = random.Random(7)
         killed, kills = project(), 0
-        while kills < KILLS:
+        while kills < count:
             child = subprocess.Popen([sys.executable, "-c", LOAD])
             try:
                 child.wait(moments.uniform(0.3, 0.9) * whole)

@@ -1,5 +1,6 @@
 """No state that a crash, a disk or a hand leaves keeps the next night from going on."""
 
+import itertools
 import re
 import shutil
 import signal
@@ -97,13 +98,26 @@ def loaded(kept: Loaded) -> Loaded:
     return kept
 
 
+def slow(*cases: Any) -> list[Any]:
+    """Return cases of a test that only `make test-all` runs."""
+    return [
+        pytest.param(*case if isinstance(case, tuple) else (case,), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
 def cut(path: Path, share: float = 0.5) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
-@pytest.mark.parametrize("share", [0, 0.5])
 @pytest.mark.parametrize(
-    "file", ["state.json", "schemas/aiproxy.schema.json", "load/.version", "normalize/.version"]
+    ("file", "share"),
+    [
+        ("state.json", 0.5),
+        ("schemas/aiproxy.schema.json", 0),
+        *slow(("state.json", 0), ("schemas/aiproxy.schema.json", 0.5)),
+        *slow(*itertools.product(("load/.version", "normalize/.version"), (0, 0.5))),
+    ],
 )
 def test_a_working_file_that_breaks_off(loaded: Loaded, file: str, share: float) -> None:
     cut(loaded.dlt / file, share)
@@ -115,7 +129,9 @@ def test_a_working_file_that_breaks_off(loaded: Loaded, file: str, share: float)
     assert not any("working folder" in one for one in loaded.goes_on())
 
 
-@pytest.mark.parametrize("gone", ["", "schemas", "load", "normalize", "state.json", "schemas/*"])
+@pytest.mark.parametrize(
+    "gone", ["", "state.json", *slow("schemas", "load", "normalize", "schemas/*")]
+)
 def test_what_is_gone_of_the_working_folder(loaded: Loaded, gone: str) -> None:
     for path in loaded.dlt.glob(gone) if gone else [loaded.dlt]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -150,8 +166,14 @@ dlt.Pipeline._wipe_working_folder = half
     loaded.goes_on()
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-@pytest.mark.parametrize("step", ["extract", "normalize", "load"])
+@pytest.mark.parametrize(
+    ("step", "is_first"),
+    [
+        ("normalize", True),
+        ("load", False),
+        *slow(("extract", True), ("extract", False), ("normalize", False), ("load", True)),
+    ],
+)
 def test_killed_twice_at_the_same_step(loaded: Loaded, step: str, is_first: bool) -> None:
     if is_first:
         shutil.rmtree(loaded.data)
@@ -206,15 +228,22 @@ def test_there_is_nothing_to_repair_in_a_good_warehouse(loaded: Loaded) -> None:
     repaired()
 
 
-@pytest.mark.parametrize("with_folder", [True, False])
+NOTES = [
+    ("_dlt_pipeline_state", "update {} set state = 'xx'"),
+    ("load_ledger", "drop table {}"),
+    ("_dlt_version", "update {} set schema = '{{'"),
+    ("_dlt_pipeline_state", "drop table {}"),
+    ("_dlt_loads", "drop table {}"),
+]
+
+
 @pytest.mark.parametrize(
-    ("table", "change"),
+    ("table", "change", "with_folder"),
     [
-        ("_dlt_pipeline_state", "update {} set state = 'xx'"),
-        ("_dlt_version", "update {} set schema = '{{'"),
-        ("_dlt_pipeline_state", "drop table {}"),
-        ("_dlt_loads", "drop table {}"),
-        ("load_ledger", "drop table {}"),
+        (*NOTES[0], False),
+        (*NOTES[1], True),
+        *slow((*NOTES[0], True), (*NOTES[1], False)),
+        *slow(*((*note, folder) for note in NOTES[2:] for folder in (True, False))),
     ],
 )
 def test_notes_of_dlt_in_the_warehouse(
@@ -241,7 +270,7 @@ def test_a_private_file_that_breaks_off(loaded: Loaded) -> None:
     loaded.goes_on()
 
 
-@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"x" * 9000])
+@pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"x" * 9000, *slow(b"")])
 def test_a_private_file_that_is_none(loaded: Loaded, content: bytes) -> None:
     (loaded.data / "warehouse.duckdb").write_bytes(content)
     with pytest.raises(RunError, match=r"cannot be opened: .*llm-usage repair"):
@@ -273,7 +302,7 @@ def test_a_file_of_another_program_is_not_written_to(loaded: Loaded) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", ["half", "empty", "foreign"])
+@pytest.mark.parametrize("kind", ["half", *slow("empty", "foreign")])
 def test_a_published_file_that_is_none(loaded: Loaded, kind: str) -> None:
     warehouse = load_warehouse()
     with duckdb.connect(str(warehouse.path)) as connection:

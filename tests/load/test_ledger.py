@@ -16,7 +16,11 @@ from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.simulator import Fault, Personality
 from tests.loads import NOW, Project, frozen, vendor
 
-VENDORS = tuple(sorted(connectors()))
+SLOW = {"alibaba_model_router", "tencent_lke"}
+VENDORS = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in sorted(connectors())
+]
 
 Both = tuple[Personality, Project]
 
