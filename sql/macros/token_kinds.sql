@@ -45,6 +45,20 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- Of a group of calls. -#}
+{% macro summed_counts() -%}
+    {%- for name in counted_names() %}
+    cast(sum({{ name }}) as bigint) as {{ name }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{% macro summed_reported_costs() -%}
+    {%- for kind in reported_kinds() %}
+    cast(sum({{ kind }}_cost_reported) as decimal(38, 12)) as {{ kind }}_cost_reported
+    {{- "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
 {#- The ids of the prices that a call was billed at, of every kind; or the one of a group of calls. -#}
 {% macro price_id_columns(relation=none, of_group=false) -%}
     {%- set prefix = relation ~ "." if relation else "" -%}

@@ -1,9 +1,8 @@
--- Grain: one row per local day, source, provider, account, app, API key, model, currency and
--- basis of the cost, and within them per way in which the cost is told apart by token kind.
+-- Grain: one row per local day, source, provider, account, app, API key, model, currency,
+-- basis of the cost, and way in which that is told apart by token kind.
 -- Key: none; a call whose counts contradict each other has a row of its own.
 -- Inputs: usage, that is calls and buckets.
--- Rule: every sum of a day that a mart tells is a sum of these rows, so that the calls are
--- joined with their costs once.
+-- Rule: the marts of days are sums of these rows: calls are joined with their costs once.
 {{ config(
     materialized='incremental',
     incremental_strategy='touched_days',
@@ -49,9 +48,7 @@ final as (
         {{ row_columns | join(', ') }},
         cast(sum(calls) as bigint) as calls,
         cast(sum(errors) as bigint) as errors,
-        {%- for name in counted_names() %}
-        cast(sum({{ name }}) as bigint) as {{ name }},
-        {%- endfor %}
+        {{ summed_counts() }},
         cast(sum(case when total_tokens is null then calls else 0 end) as bigint)
             as calls_without_tokens,
         -- What a share is of: a call that does not say its part is in neither sum.
@@ -63,9 +60,7 @@ final as (
             sum(case when reasoning_output_tokens is not null then output_tokens end)
             as bigint
         ) as reasoning_known_output_tokens,
-        {%- for kind in reported_kinds() %}
-        cast(sum({{ kind }}_cost_reported) as decimal(38, 12)) as {{ kind }}_cost_reported,
-        {%- endfor %}
+        {{ summed_reported_costs() }},
         cast(sum(cost) as decimal(38, 12)) as cost,
         -- Money that a vendor laid to no call, or to none with tokens, makes none dearer.
         cast(sum(case when calls > 0 then cost end) as decimal(38, 12)) as cost_of_calls,

@@ -29,7 +29,8 @@ final as (
         {{ sum_tokens() }},
         cast(sum(calls_without_tokens) as bigint) as calls_without_tokens,
         cast(sum(cache_known_input_tokens) as bigint) as cache_known_input_tokens,
-        cast(sum(reasoning_known_output_tokens) as bigint) as reasoning_known_output_tokens,
+        cast(sum(reasoning_known_output_tokens) as bigint)
+            as reasoning_known_output_tokens,
         counts_in_totals
     from daily_usage
     {% if is_incremental() %}
