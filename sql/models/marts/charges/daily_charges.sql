@@ -86,7 +86,7 @@ numbered as (
     select
         summed.*,
         {{ price_id_columns('price_ids') }},
-        row_number() over () as row_number
+        {{ any_number() }} as row_number
     from summed
     left join price_ids on summed.price_ids_key = price_ids.price_ids_key
 ),
