@@ -7,9 +7,11 @@ import pytest
 
 from llm_usage_warehouse.dev.spark.comparing import Compared, compare
 from llm_usage_warehouse.dev.spark.loading import load_duckdb, nights
+from llm_usage_warehouse.errors import RunError
 from tests.raw_rows import insert
 
 COSTS = "create table daily_costs (usage_date date, source_name varchar, cost decimal(38, 12))"
+LEDGER = "create table raw_one.load_ledger (run_id varchar, _dlt_load_id varchar)"
 ROW = "(date '2026-11-01', 'proxy', {})"
 
 
@@ -61,3 +63,15 @@ def test_the_first_night_has_no_row_that_the_second_brought(tmp_path: Path) -> N
         with duckdb.connect(str(copy)) as connection:
             found.append(connection.execute("select id from raw_one.logs order by id").fetchall())
     assert found == [[(1,), (2,)], [(1,), (2,), (3,)]]
+
+
+def test_a_demo_of_one_night_is_refused(tmp_path: Path) -> None:
+    demo = tmp_path / "demo.duckdb"
+    with duckdb.connect(str(demo)) as connection:
+        connection.execute("create schema raw_one")
+        connection.execute(
+            "create table raw_one.load_ledger (run_id varchar, _dlt_load_id varchar)"
+        )
+        insert(connection, "raw_one.load_ledger", run_id="a", _dlt_load_id="1")
+    with pytest.raises(RunError, match="one night only"):
+        nights(demo)

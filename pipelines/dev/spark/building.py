@@ -42,7 +42,7 @@ def build_lake(warehouse: WarehouseSettings, folder: Path, *, tests: bool) -> tu
     """
     results = folder / "dbt-lake" / "run_results.json"
     results.unlink(missing_ok=True)
-    _run_on_lake(warehouse, folder, "build", *(NO_UNIT_TESTS if tests else NO_TESTS))
+    done = _run_on_lake(warehouse, folder, "build", *(NO_UNIT_TESTS if tests else NO_TESTS))
     log = results.with_name("dbt.log")
     if not results.exists():
         raise RunError(f"dbt did not run on Spark; {log} says why")
@@ -54,6 +54,9 @@ def build_lake(warehouse: WarehouseSettings, folder: Path, *, tests: bool) -> tu
             raise RunError(f"dbt failed on Spark: {result['unique_id']}: {why}; {log} says more")
         if kind in ("model", "seed", "snapshot", "test"):
             counts["tests" if kind == "test" else "built"] += 1
+    if not done.success:
+        # dbt takes an interruption for its own end.
+        raise RunError(f"dbt was stopped on Spark; {log} says more")
     return counts["built"], counts["tests"]
 
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.quoting import literal, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+NIGHTS = 2
 
 LOAD = "_dlt_load_id"
 """The column of a raw table that names the load a row came with."""
@@ -30,7 +33,11 @@ class Night:
 
 
 def nights(demo: Path) -> tuple[Night, Night]:
-    """Return the demo's first night, without the rows that came again later, and all of it."""
+    """Return the demo's first night, without the rows that came again later, and all of it.
+
+    Raises:
+        RunError: it has no second one.
+    """
     with duckdb.connect(str(demo), read_only=True) as connection:
         ledgers = [table for table in _raw_tables(connection) if table[1] == "load_ledger"]
         told = " union all ".join(f"select run_id, {LOAD} from {_named(one)}" for one in ledgers)
@@ -38,6 +45,9 @@ def nights(demo: Path) -> tuple[Night, Night]:
             f"with told as ({told}) select distinct {LOAD} from told "
             f"where run_id = (select arg_min(run_id, {LOAD}) from told) order by all"
         ).fetchall()
+        runs = connection.execute(f"select count(distinct run_id) from ({told})").fetchall()
+    if runs[0][0] < NIGHTS:
+        raise RunError(f"{demo} has one night only, and none with late rows; run `make demo` anew")
     first = tuple(load for (load,) in loads)
     return Night("the first night", first), Night("the second, with late rows", None)
 
