@@ -8,13 +8,15 @@ PYTHON312 ?= python3.12
 FOCUS := data/focus-venv
 MONTH ?= $(shell date +%Y-%m)
 READY := $(VENV)/.ready
+# What Spark runs in; its jars and the lake lie beside it.
+SPARK := data/spark/venv
 # What Superset runs in, and where it is served; what the notebook runs in.
 SUPERSET := data/superset/venv
 PORT ?= 8088
 NOTEBOOK := data/notebook-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook clean lock
+.PHONY: help demo nightly test test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook spark-test clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -92,6 +94,14 @@ $(NOTEBOOK)/.ready: Makefile
 		marimo==0.25.2 altair==6.3.0 pandas==3.1.1 duckdb==1.5.6
 	@touch $@
 
+$(SPARK)/.ready: $(READY) pipelines/dev/spark/requirements.txt
+	@echo "installing Spark in $(SPARK), once"
+	@mkdir -p data && $(PYTHON) -m venv --clear $(SPARK)
+	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --require-hashes \
+		-r requirements.lock -r pipelines/dev/spark/requirements.txt
+	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
 superset: $(READY) $(SUPERSET)/.ready ## Serve a dashboard of the published file on 127.0.0.1:PORT (8088)
 	@$(RUN)/python -m llm_usage_warehouse.superset $(SUPERSET) --port $(PORT)
 
@@ -101,6 +111,9 @@ superset-test: $(READY) $(SUPERSET)/.ready $(NOTEBOOK)/.ready ## See in a headle
 notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marimo notebook, data/notebook.py
 	@test -e data/notebook.py || cp sql/notebook.py data/notebook.py
 	@$(NOTEBOOK)/bin/marimo edit data/notebook.py
+
+spark-test: $(SPARK)/.ready ## Build the demo's two nights on a Spark cluster of this machine, too, and compare
+	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark
 
 clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does not)
 	@if [ -d data ] && [ ! -e data/DEMO ] && [ "$(FORCE)" != 1 ]; then \
@@ -116,3 +129,6 @@ lock: $(READY) ## Resolve the lock anew, for every supported Python at once
 	$(RUN)/uv pip compile pipelines/superset/requirements.in --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
 		-o pipelines/superset/requirements.txt
+	$(RUN)/uv pip compile pipelines/dev/spark/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
+		-o pipelines/dev/spark/requirements.txt

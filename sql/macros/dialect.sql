@@ -118,6 +118,15 @@
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
+{#- A number for each row, whichever: no two have the same. -#}
+{% macro any_number() -%}
+    {{ return(adapter.dispatch('any_number')()) }}
+{%- endmacro %}
+
+{% macro duckdb__any_number() -%}
+    row_number() over ()
+{%- endmacro %}
+
 {#- A decimal of so many places as text, with all of them. -#}
 {% macro decimal_text(amount, places) -%}
     {{ return(adapter.dispatch('decimal_text')(amount, places)) }}

@@ -114,6 +114,11 @@
     explode(from_json({{ array }}, 'array<string>'))
 {%- endmacro %}
 
+{#- Rows are numbered where they are, as an order of all of them would bring them to one machine. -#}
+{% macro spark__any_number() -%}
+    monotonically_increasing_id()
+{%- endmacro %}
+
 {#- Texts. A raw literal keeps its backslashes; `$` would also match before a line's end. -#}
 
 {% macro spark__is_identifier(text) -%}
@@ -228,8 +233,10 @@
     insert overwrite {{ table }} values {{ rows | join(', ') }}
 {%- endmacro %}
 
+{#- What every run makes anew is a table here: the planner copies a view, and the views below it, into
+    each place that reads it. -#}
 {% materialization view_of_run, adapter='spark' %}
-    {{- return(materialization_view_spark()) -}}
+    {{- return(materialization_table_spark()) -}}
 {% endmaterialization %}
 
 {#- dbt-spark knows its own incremental strategies only, and asks no macro of a project for another

@@ -83,6 +83,8 @@ def problems(sql: str) -> Iterator[str]:
             yield f"the name {written}, which is a text there"
         elif token.token_type in (TokenType.L_BRACKET, TokenType.DCOLON):
             yield f"the sign {written}"
+    if re.search(r"row_number\(\)\s+over\s+\(\)", sql):
+        yield "rows numbered in no order"
 
 
 def called(tokens: list[Token]) -> set[str]:
@@ -139,6 +141,7 @@ def test_the_lists_name_nothing_that_no_model_uses(compiled: dict[str, str]) -> 
         ("select [1, 2] as a", "the sign ["),
         ("select a::bigint as a from t", "the sign ::"),
         ("select unnest(a) from t", "the function unnest"),
+        ("select row_number() over () as n from t", "rows numbered in no order"),
     ],
 )
 def test_what_only_duckdb_knows_is_found(sql: str, told: str) -> None:

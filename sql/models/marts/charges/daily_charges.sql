@@ -55,7 +55,7 @@ unmetered as (
     select
         daily_usage.*,
         {{ price_id_columns('price_ids') }},
-        row_number() over () as row_number
+        {{ any_number() }} as row_number
     from daily_usage
     left join price_ids on daily_usage.price_ids_key = price_ids.price_ids_key
     {% if is_incremental() %}
