@@ -106,7 +106,7 @@ def _trap_table(found: list[Trap]) -> Table:
     table = Table("trap", "without its cure", "with it", "cured", "still needed")
     for one in found:
         words = ("yes" if one.is_cured else "NO", "yes" if one.is_needed else "no: remove it")
-        table.add_row(one.name, str(one.alone), str(one.cured), *words)
+        table.add_row(one.name, repr(one.alone), repr(one.cured), *words)
     return table
 
 

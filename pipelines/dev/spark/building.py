@@ -1,7 +1,9 @@
 """All models, snapshots, seeds and data tests, built by dbt on DuckDB and on the cluster."""
 
+import io
 import json
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,9 @@ def build_lake(warehouse: WarehouseSettings, folder: Path, *, tests: bool) -> tu
 
 def compiled(warehouse: WarehouseSettings, folder: Path, text: str) -> str:
     """Return what dbt makes of a text with macros, for the lake."""
-    done = _run_on_lake(warehouse, folder, "compile", "--inline", text)
+    # dbt shows it, too.
+    with redirect_stdout(io.StringIO()):
+        done = _run_on_lake(warehouse, folder, "compile", "--inline", text)
     found: Any = done.result
     return str(found.results[0].node.compiled_code)
 
