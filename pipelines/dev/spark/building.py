@@ -28,9 +28,8 @@ def build_duckdb(warehouse: WarehouseSettings) -> None:
     """
     log = warehouse.data_folder / "dbt-duckdb.log"
     arguments = ["build", *NO_TESTS, "--no-use-colors"]
-    with log.open("w") as output:
-        if run_dbt(warehouse, arguments, {}, output=output):
-            raise RunError(f"dbt failed on DuckDB; {log} says why")
+    if run_dbt(warehouse, arguments, {}, output=log):
+        raise RunError(f"dbt failed on DuckDB; {log} says why")
 
 
 def build_lake(warehouse: WarehouseSettings, folder: Path, *, tests: bool) -> tuple[int, int]:
