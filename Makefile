@@ -35,14 +35,14 @@ demo: $(READY) ## Load two weeks of simulated vendors and show what a morning lo
 nightly: $(READY) ## Load what is new from the vendors set up in .dlt/, then build, test, publish
 	@$(RUN)/llm-usage nightly
 
-test: $(READY) lint ## Check style and types, run the tests: under ten minutes on two cores
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: $(READY) lint ## Check style and types, run the tests
+	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## The tests that neither load nor run dbt: under a minute
 	$(RUN)/pytest --numprocesses 4 --dist worksteal -m 'not long and not slow and not superset'
 
 test-all: $(READY) lint ## The same with every further case of them, before a release
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not superset'
+	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not superset'
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .

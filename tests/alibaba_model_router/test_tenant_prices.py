@@ -137,6 +137,7 @@ def test_a_tenants_own_prices_come_before_the_list(tenant: Tenant) -> None:
     assert found["other:h:99"][3].startswith("list:alibaba:cn:qwen-plus:input:")
 
 
+@pytest.mark.slow
 def test_a_changed_rule_reaches_the_days_from_its_start_on_and_no_other(tenant: Tenant) -> None:
     for day in (12, 14, 16, 20):
         tenant.log(day, "qwen-plus", (1_000_000, 0), f"2026-11-{day} 12:00:00+00", "router")

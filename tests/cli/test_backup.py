@@ -58,6 +58,7 @@ def test_what_a_night_writes_is_for_the_user_alone(project: Project) -> None:
     assert found["llm_usage_aiproxy"] == "0700"
 
 
+@pytest.mark.slow
 def test_a_backup_is_put_back_and_the_next_night_goes_on(project: Project, tmp_path: Path) -> None:
     warehouse = load_warehouse()
     done = llm_usage("backup", str(tmp_path / "kept"))

@@ -80,6 +80,7 @@ def warehouse_of(folder: Path) -> WarehouseSettings:
     return WarehouseSettings(path=folder / "data" / "warehouse.duckdb", seeds=folder / "seeds")
 
 
+@pytest.mark.slow
 def test_models_are_built_with_the_seeds_of_the_project(folder: Path) -> None:
     llm_usage("init", str(folder))
     (folder / "seeds" / "budgets.csv").write_text(

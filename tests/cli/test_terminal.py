@@ -43,6 +43,7 @@ def headers(screen: Screen) -> list[list[str]]:
     return [screen.lines[at + 1].strip("│").replace(" ", "").split("│") for at in tops]
 
 
+@pytest.mark.slow
 def test_a_night_fits_80_columns_money_first(night: Night) -> None:
     _, screen = night
     assert (screen.code, screen.too_wide) == (0, []), screen.text
@@ -59,6 +60,7 @@ def test_a_night_fits_80_columns_money_first(night: Night) -> None:
     assert screen.lines[-1].startswith("COMPLETE: through 20")
 
 
+@pytest.mark.slow
 def test_a_bar_keeps_its_eta_beside_a_long_name(night: Night) -> None:
     _, screen = night
     bars = [line for line in screen.watched if "%" in line]
@@ -69,6 +71,7 @@ def test_a_bar_keeps_its_eta_beside_a_long_name(night: Night) -> None:
     assert any(line.strip() == SOURCE[24:] for line in screen.watched)
 
 
+@pytest.mark.slow
 def test_a_status_fits_80_columns_and_says_its_zone(night: Night) -> None:
     shell, _ = night
     screen = on_a_terminal([*COMMAND, "status"], shell.env)
@@ -79,6 +82,7 @@ def test_a_status_fits_80_columns_and_says_its_zone(night: Night) -> None:
     assert "(times in Asia/Shanghai)" in screen.text
 
 
+@pytest.mark.slow
 def test_a_log_keeps_whole_lines(night: Night) -> None:
     shell, _ = night
     shell.set(COLUMNS="40")

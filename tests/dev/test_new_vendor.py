@@ -72,6 +72,7 @@ def test_its_first_night_publishes_its_calls_unpriced_in_words(copy: Copy) -> No
     assert found[0][1:] == (0, "model_not_listed")
 
 
+@pytest.mark.slow
 def test_its_files_are_in_the_style_of_the_house(copy: Copy) -> None:
     package = ".package/llm_usage_warehouse"
     copy.module("ruff", "format", "--check", ".")

@@ -16,9 +16,8 @@ from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.simulator import Fault, Personality
 from tests.loads import NOW, Project, frozen, vendor
 
-SLOW = {"alibaba_model_router", "tencent_lke"}
 VENDORS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+    pytest.param(name, marks=() if name == "aiproxy" else pytest.mark.slow)
     for name in sorted(connectors())
 ]
 

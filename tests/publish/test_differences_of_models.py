@@ -21,11 +21,16 @@ NIGHTS = {
     "first": True,
     "nothing new": False,
     "late, moved and emptied": False,
-    "after a failure": False,
 }
 """The nights of the story, and whether each is published whole."""
 
-MORE_NIGHTS = {"rate": False, "owner": True, "zone": True, "rebuilt": True}
+MORE_NIGHTS = {
+    "after a failure": False,
+    "rate": False,
+    "owner": True,
+    "zone": True,
+    "rebuilt": True,
+}
 """The nights after them."""
 
 
@@ -139,6 +144,10 @@ def tell(nights: Nights) -> None:
         lambda: one.run("delete from raw_aiproxy.logs where id = 26"),
         lambda: one.load("l5", "2026-10-26", "2026-10-27", {}),
     )
+
+
+def tell_more(nights: Nights) -> None:
+    one = nights.warehouse
     # Two runs whose days are not published: the models of one fail, the tests of the other would.
     one.load("l6", "2026-10-27", "2026-10-28", {2700: "2026-10-27 13:00:00Z"})
     nights.build()
@@ -151,10 +160,6 @@ def tell(nights: Nights) -> None:
         "after a failure",
         lambda: one.load("l8", "2026-11-01", "2026-11-02", {100: "2026-11-01 13:00:00Z"}),
     )
-
-
-def tell_more(nights: Nights) -> None:
-    one = nights.warehouse
     night(nights, "rate", lambda: rate(one))
     night(nights, "owner", lambda: own(nights))
     nights.timezone = "Asia/Shanghai"
@@ -222,13 +227,13 @@ def test_only_later_nights_that_change_every_day_are_whole(more_nights: Nights) 
 
 
 def test_the_story_is_told(nights: Nights) -> None:
-    assert [nights.rows[name]["calls"] for name in NIGHTS] == [11, 11, 12, 15]
+    assert [nights.rows[name]["calls"] for name in NIGHTS] == [11, 11, 12]
 
 
 @pytest.mark.slow
 def test_the_story_goes_on(more_nights: Nights) -> None:
     nights = more_nights
-    assert [nights.rows[name]["calls"] for name in MORE_NIGHTS] == [15, 15, 16, 16]
+    assert [nights.rows[name]["calls"] for name in MORE_NIGHTS] == [15, 15, 15, 16, 16]
     assert nights.ask("select count(*) from daily_costs_converted where exchange_rate <> 1")
     owners = "select distinct team from daily_costs_converted_history where recorded_to is null"
     assert nights.ask(owners) == [("platform",)]

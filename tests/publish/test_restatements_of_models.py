@@ -19,6 +19,9 @@ from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse, open_file
 
+# In `make test`, test_restatements.py shows each cause by rows that a test writes.
+pytestmark = pytest.mark.slow
+
 OCT_29, OCT_30, OCT_31, NOV_1 = (
     date(2026, *day) for day in ((10, 29), (10, 30), (10, 31), (11, 1))
 )
@@ -172,24 +175,26 @@ def test_only_what_changed_has_a_second_version(nights: Nights) -> None:
 
 
 def test_differences_add_up(nights: Nights) -> None:
+    assert_differences_add_up(nights)
+
+
+def assert_differences_add_up(nights: Nights) -> None:
     restated = sum(len(nights.restated(name)) for name in nights.recorded_at)
+    assert restated > 0
     assert nights.ask(
         "select count(*), sum(difference - (new_value - old_value)) from restatements"
     ) == [(restated, 0)]
-    assert restated > 0
 
 
-@pytest.mark.slow
 def test_another_time_zone_restates_what_moved(zone: Nights) -> None:
     moved = [
         (day, old, new) for day, measure, old, new, _ in zone.restated("zone") if measure == "calls"
     ]
     assert moved == [(OCT_31, 2, 1)]
     assert {cause for *_, cause in zone.restated("zone")} == {"settings"}
-    test_differences_add_up(zone)
+    assert_differences_add_up(zone)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["first", "again", "price", "late", "zone"])
 def test_every_october_can_still_be_reproduced_in_another_zone(zone: Nights, name: str) -> None:
     assert zone.report(zone.recorded_at[name]) == zone.reports[name]

@@ -93,6 +93,7 @@ def test_it_builds_the_nights_file_and_the_next_night_tests_all(spoilt: Warehous
     )
 
 
+@pytest.mark.slow
 def test_dev_works_on_a_copy_and_leaves_the_nights_file(spoilt: WarehouseSettings) -> None:
     before, dev = digest(spoilt.path), dev_warehouse(spoilt)
     assert copy_for_dev(spoilt)

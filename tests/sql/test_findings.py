@@ -70,6 +70,7 @@ def test_plausibility_warns_in_words_and_fails_nothing(checked: Outcome) -> None
     assert "1 row: cached tokens are more than input tokens (model calls)" in words
 
 
+@pytest.mark.slow
 def test_model_that_fails_tells_what_the_database_said(warehouse: WarehouseSettings) -> None:
     broken = "update raw_aiproxy.logs set metadata = 'no json'"
     run(warehouse, broken, "delete from transform_state.processed_slices")

@@ -235,6 +235,7 @@ def test_another_night_asks_only_what_it_touched(story: Story) -> None:
     assert by_row["proxy:9"]["cost_reported"] == "negative"
 
 
+@pytest.mark.slow
 def test_refund_ends_no_publishing() -> None:
     """A team that is given back more than it spends lands below what it spent."""
     one = SqlWarehouse()

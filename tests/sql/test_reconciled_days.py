@@ -9,6 +9,9 @@ import pytest
 from tests.raw_rows import slice_row
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
+# In `make test`, test_rebuild.py holds the same of all marts, and test_reconciliation.py the words.
+pytestmark = pytest.mark.slow
+
 # The hour of 18:00 UTC begins half an hour before midnight there.
 KOLKATA = "Asia/Kolkata"
 D1, D2, D3, D4 = (date(2026, 11, day) for day in (1, 2, 3, 4))

@@ -11,12 +11,12 @@ import pytest
 
 from llm_usage_warehouse.simulator import Personality
 from tests.loads import NOW, Project, frozen, vendor
-from tests.sql_helpers import SqlWarehouse
+from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 CHATBOT, SEARCH = "acme/chatbot", "acme/search"
 AGENT: dict[str, Any] = {"project_id": CHATBOT, "usage": {"slow-model": {"prompt_tokens": 700}}}
 KINDS = ("input", "output", "cache_read_input", "cache_creation_input")
-NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+NO_UNIT_TESTS = WITHOUT_TESTS[2:]
 
 
 class Nights:
@@ -25,11 +25,11 @@ class Nights:
     def __init__(self, weave: Personality, project: Project, built: SqlWarehouse) -> None:
         self.weave, self.project, self.built = weave, project, built
 
-    def night(self, days: int) -> None:
+    def night(self, days: int, *without: str) -> None:
         now = NOW.add(days=days)
         self.weave.world.now = now.timestamp
         assert self.project.load(now, run_id=f"night-{days}").error is None
-        finished = self.built.dbt("build", *NO_UNIT_TESTS, timezone="UTC")
+        finished = self.built.dbt("build", *(without or NO_UNIT_TESTS), timezone="UTC")
         assert finished.ok, finished.said
 
     def used(self, scope: str, day: date) -> dict[str, list[int]]:
@@ -97,7 +97,7 @@ def test_a_call_says_who_and_what_and_what_it_cost(nights: Nights) -> None:
     usage = {"claude-sonnet-4-5-20250929": {"input_tokens": 100_000, "output_tokens": 0}}
     who = {"wb_user_id": "u-1", "thread_id": "t-1", "exception": "boom"}
     nights.weave.data.add(usage, started_at=began, id="a", project_id=CHATBOT, **who)
-    nights.night(0)
+    nights.night(0, *WITHOUT_TESTS)
     ((call_id, attributes, *found),) = nights.built.run(
         "select calls.call_id, attributes, conversation_id, error_type, latency_ms, cost, "
         "call_costs.currency, cost_basis from calls join call_costs using (call_id) "
@@ -132,7 +132,7 @@ def test_a_day_of_which_no_calls_were_read_is_rolled_up_from_its_buckets(nights:
 
 def test_without_calls_the_rollup_is_that_of_the_buckets(nights: Nights) -> None:
     nights.project.set(read_calls=False)
-    nights.night(0)
+    nights.night(0, *WITHOUT_TESTS)
     assert nights.called_days() == []
     day = date(2026, 11, 19)
     assert nights.used(CHATBOT, day) == nights.truth(CHATBOT, day)
