@@ -240,6 +240,7 @@ def test_a_failing_test_keeps_the_published_file(night: Night, tmp_path: Path) -
     assert (done.returncode, "failed" in done.stdout) == (1, True)
     assert published.stat().st_ino == before
     shutil.copyfile(tmp_path / FILE, private)
+    assert shell("publish").returncode == 0
 
 
 def test_a_backfill_of_a_local_day_and_a_target_that_fails(night: Night) -> None:
