@@ -5,8 +5,14 @@
 -- date in another spelling, and only last without it.
 {{ config(materialized='table') }}
 
-with calls as (
-    select * from {{ ref('calls') }}
+with called as (
+    select distinct
+        source_name,
+        vendor,
+        provider_name,
+        model
+    from {{ ref('calls') }}
+    where model is not null
 ),
 
 price_providers as (
@@ -29,21 +35,20 @@ price_sheets as (
 
 models as (
     select distinct
-        calls.source_name,
-        calls.vendor,
-        calls.provider_name,
-        calls.model,
+        called.source_name,
+        called.vendor,
+        called.provider_name,
+        called.model,
         price_providers.price_provider,
         price_providers.price_region,
         -- A gateway that does not know who ran the model names itself.
         price_providers.price_provider is not null
-        and calls.provider_name <> calls.vendor as is_provider_known
-    from calls
+        and called.provider_name <> called.vendor as is_provider_known
+    from called
     left join price_providers
         on
-            calls.vendor = price_providers.vendor
-            and calls.provider_name = price_providers.provider_name
-    where calls.model is not null
+            called.vendor = price_providers.vendor
+            and called.provider_name = price_providers.provider_name
 ),
 
 prefixed as (
