@@ -28,7 +28,7 @@ DUCKDB_SETTINGS = {
 }
 
 LEAST_MEMORY = 128_000_000
-MEMORY_PER_BYTE = 1.25
+MEMORY_PER_BYTE = 1
 """What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
 the package. Without a limit it keeps what it has read of the file, up to most of the machine's
 memory; with less than two thirds of the package it cannot commit."""
@@ -77,7 +77,7 @@ class WarehouseDestination(dlt.destinations.duckdb):
     def give_memory_for(self, package_bytes: int) -> None:
         """Let DuckDB hold as much as a load package of so many bytes needs."""
         # dlt looks at it anew each time that it opens the file.
-        memory = max(LEAST_MEMORY, round(MEMORY_PER_BYTE * package_bytes))
+        memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * package_bytes)
         self._duckdb_settings["memory_limit"] = f"{memory}B"
 
 
