@@ -28,6 +28,14 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- What a row of daily_costs is of, and what else its cost is told apart by. -#}
+{% macro cost_row_columns() -%}
+    {{ return([
+        'usage_date', 'source_name', 'provider_name', 'account_id', 'app_name', 'api_key_name',
+        'model', 'currency', 'cost_basis', 'cost_kind', 'reason_unpriced', 'counts_in_totals',
+    ]) }}
+{%- endmacro %}
+
 {#- What tells a call's kinds of usage apart. -#}
 {% macro counted_names() -%}
     {{ return([

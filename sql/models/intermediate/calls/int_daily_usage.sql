@@ -9,22 +9,7 @@
     unique_key=['source_name', 'usage_date'],
 ) }}
 
-{%- set row_columns = [
-    'usage_date',
-    'source_name',
-    'provider_name',
-    'account_id',
-    'app_name',
-    'api_key_name',
-    'model',
-    'currency',
-    'cost_basis',
-    'cost_kind',
-    'reason_unpriced',
-    'counts_in_totals',
-    'division',
-    'price_ids_key',
-] %}
+{%- set row_columns = cost_row_columns() + ['division', 'price_ids_key'] %}
 
 with usage as (
     select * from {{ ref('int_usage') }}

@@ -9,20 +9,7 @@
     pre_hook="{{ note_unpublished_days() }}",
 ) }}
 
-{%- set row_columns = [
-    'usage_date',
-    'source_name',
-    'provider_name',
-    'account_id',
-    'app_name',
-    'api_key_name',
-    'model',
-    'currency',
-    'cost_basis',
-    'cost_kind',
-    'reason_unpriced',
-    'counts_in_totals',
-] %}
+{%- set row_columns = cost_row_columns() %}
 
 with daily_usage as (
     select * from {{ ref('int_daily_usage') }}
