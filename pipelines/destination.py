@@ -11,11 +11,14 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 
 from llm_usage_warehouse.connectors import Source
 from llm_usage_warehouse.merging import MergingClient
+from llm_usage_warehouse.packages import Package
 from llm_usage_warehouse.settings import WarehouseSettings
 
 REQUIRED_DLT_SETTINGS = {
     # Which load brought a row: the models rebuild only the days that a new load touched.
     "normalize.parquet_normalizer.add_dlt_load_id": True,
+    # Each table handed to dlt becomes a row group of its own: their size is ours to say.
+    "data_writer.buffer_max_items": 1,
     "load.delete_completed_jobs": True,
     "load.truncate_staging_dataset": True,
 }
@@ -28,10 +31,11 @@ DUCKDB_SETTINGS = {
 }
 
 LEAST_MEMORY = 128_000_000
-MEMORY_PER_BYTE = 1
-"""What DuckDB may hold while it loads a package, in bytes: this much at least, and this many times
-the package. Without a limit it keeps what it has read of the file, up to most of the machine's
-memory; with less than two thirds of the package it cannot commit."""
+ROOM_FOR_ROWS = 3
+"""What DuckDB may hold while it loads a package, in bytes: this much at least, else the package and
+this many times what it reads of it at once. Without a limit it keeps what it has read of the file,
+up to most of the machine's memory; with less than two thirds of the package it cannot commit, and
+long texts are there thrice: unpacked into memory of the next power of two, as values, as blocks."""
 
 
 class WarehouseDestination(dlt.destinations.duckdb):
@@ -74,10 +78,10 @@ class WarehouseDestination(dlt.destinations.duckdb):
             self._capabilities[name] = super().capabilities(naming=naming)
         return copy.copy(self._capabilities[name])
 
-    def give_memory_for(self, package_bytes: int) -> None:
-        """Let DuckDB hold as much as a load package of so many bytes needs."""
+    def give_memory_for(self, package: Package) -> None:
+        """Let DuckDB hold as much as a load package needs."""
         # dlt looks at it anew each time that it opens the file.
-        memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * package_bytes)
+        memory = max(LEAST_MEMORY, package.bytes + ROOM_FOR_ROWS * package.largest_bytes)
         self._duckdb_settings["memory_limit"] = f"{memory}B"
 
 

@@ -220,7 +220,7 @@ class Extraction:
             self.package.add(read)
             self._move_mark(state, read)
             if portion.is_large:
-                yield portion.rows()
+                yield from portion.rows()
         yield from portion.items()
 
     @property

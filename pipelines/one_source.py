@@ -209,7 +209,7 @@ def _load_package(
         pipeline.extract(fill, loader_file_format="parquet")
         pipeline.normalize()
         package = extraction.package
-        pipeline.destination.give_memory_for(package.bytes)
+        pipeline.destination.give_memory_for(package)
         is_large = package.bytes > MEMORY_KEPT
         if is_large:
             # What dlt read it with is held in cycles, and its rows with it, until Python looks.

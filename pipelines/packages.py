@@ -53,7 +53,9 @@ LEDGER_SCHEMA = pa.schema(
 )
 
 ROWS_PER_TABLE = 10_000
-"""Rows handed to dlt at once: it computes the table's schema anew each time."""
+BYTES_PER_TABLE = 16_000_000
+"""About how much is handed to dlt at once. dlt computes the schema of each table anew, and DuckDB
+reads up to 2,048 rows of it at once, with all of their texts."""
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -130,6 +132,7 @@ class Package:
         began: when it was begun, by the monotonic clock.
         rows: how many it holds.
         bytes: the same in bytes of Arrow tables.
+        largest_bytes: those of the largest table of them that is handed to dlt.
         identities: keys and identities of the merged rows in it, by table.
     """
 
@@ -140,6 +143,7 @@ class Package:
     began: float = field(default_factory=time.monotonic)
     rows: int = 0
     bytes: int = 0
+    largest_bytes: int = 0
     identities: dict[str, list[pa.Table]] = field(default_factory=dict)
 
     @property
@@ -157,7 +161,9 @@ class Package:
         self.steps.append(read.without_tables())
         self.rows += read.rows
         tables = [table for table in read.reading.tables if table.num_rows]
-        self.bytes += sum(int(table.nbytes) for table in tables)
+        self.bytes += sum(_bytes(tables))
+        for table in tables:
+            self.largest_bytes = max([self.largest_bytes, *_bytes(_cut(table))])
         kind = read.step.stream.table
         if kind.identity:
             columns = [*kind.key, *kind.identity]
@@ -221,20 +227,21 @@ class Portion:
     @property
     def is_large(self) -> bool:
         """Whether it is time to hand rows on."""
-        return sum(int(table.num_rows) for table in self._tables) >= ROWS_PER_TABLE
+        rows = sum(int(table.num_rows) for table in self._tables)
+        return rows >= ROWS_PER_TABLE or sum(_bytes(self._tables)) >= BYTES_PER_TABLE
 
-    def rows(self) -> pa.Table:
-        """Return the rows taken since the last call."""
+    def rows(self) -> list[pa.Table]:
+        """Return the rows taken since the last call: one table at least."""
         tables, self._tables = self._tables, []
         # Without any, dlt still replaces what the windows held.
-        return pa.concat_tables(tables or [self._table.stored_schema.empty_table()])
+        return list(_cut(pa.concat_tables(tables or [self._table.stored_schema.empty_table()])))
 
     def items(self) -> Iterator[Any]:
         """Yield what is left to say once the portion is complete: rows, windows, ledger lines."""
         if not self._steps:
             return
         if self._table.write is Write.MERGE:
-            yield self.rows()
+            yield from self.rows()
         else:
             windows = [(read.step.scope, read.step.window) for read in self._steps]
             hints = dlt.mark.make_hints(
@@ -242,7 +249,9 @@ class Portion:
                     _scope(self._table, self._source_name, windows), self._deduplicated
                 )
             )
-            yield dlt.mark.with_hints(self.rows(), hints)
+            *tables, last = self.rows()
+            yield from tables
+            yield dlt.mark.with_hints(last, hints)
         lines = [read.ledger_line(self._run_id, self._source_name) for read in self._steps]
         hints = dlt.mark.make_hints(
             table_name=LEDGER,
@@ -345,3 +354,17 @@ def _numbered(window: Window, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.Table.from_arrays(
             [*table.columns, *columns], schema=pa.schema([*table.schema, *WINDOW_COLUMNS])
         )
+
+
+def _cut(table: pa.Table) -> Iterator[pa.Table]:
+    """Yield a table in pieces of no more bytes than are handed to dlt at once, or of one row."""
+    if table.nbytes <= BYTES_PER_TABLE or table.num_rows == 1:
+        yield table
+    else:
+        half = table.num_rows // 2
+        yield from _cut(table.slice(0, half))
+        yield from _cut(table.slice(half))
+
+
+def _bytes(tables: Iterable[pa.Table]) -> list[int]:
+    return [int(table.nbytes) for table in tables]

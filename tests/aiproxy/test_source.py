@@ -403,14 +403,17 @@ def test_two_instances_share_the_tables_and_not_their_rows(
     assert counts == {"aiproxy": len(settled(proxy)), "aiproxy_eu": len(settled(proxy))}
 
 
+@pytest.mark.parametrize("longest", [600_000, 60_000_000])
 def test_rows_with_long_texts_are_loaded_in_the_memory_that_they_need(
-    empty: tuple[Personality, Project],
+    empty: tuple[Personality, Project], longest: int
 ) -> None:
     proxy, project = empty
     project.set(keep=["content"], start="PT6H")
-    for number in range(1, 401):
+    lengths = [600_000 if longest == 600_000 else 6] * 399 + [longest]
+    for number, length in enumerate(lengths, 1):
         at = micros(NOW.subtract(hours=1)) + number
-        proxy.data.add(id=number, created_at=at, code=500, content=f"{number:06}" * 100_000)
+        text = f"{number:06}" * (length // 6)
+        proxy.data.add(id=number, created_at=at, code=500, content=text)
     assert project.load().error is None
-    lengths = "select count(*), min(length(content)) from raw_aiproxy.logs"
-    assert project.query(lengths) == [(400, 600_000)]
+    stored = project.query("select length(content) from raw_aiproxy.logs order by id")
+    assert [length for (length,) in stored] == lengths
