@@ -4,11 +4,10 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import duckdb
 import pytest
@@ -18,29 +17,11 @@ from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
 from llm_usage_warehouse.targets.changes import CHANGES, ORDER
 from llm_usage_warehouse.targets.live import NOTE
+from tests.cli.shell import Shell
 from tests.receiver import Receiver, receiving
 from tests.sql_helpers import FILE, give_empty, open_file
 
 SHANGHAI = "Asia/Shanghai"
-COMMAND = [sys.executable, "-c", "from llm_usage_warehouse.cli import app; app()"]
-
-
-class Shell:
-    """Runs `llm-usage` in a project folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        (folder / ".dlt").mkdir(parents=True)
-        self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if "__" not in name}
-        self.env = {**kept, "DLT_PROJECT_DIR": str(folder), "COLUMNS": "200"}
-
-    def set(self, **variables: str) -> None:
-        self.env.update(variables)
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments], env=self.env, capture_output=True, text=True, check=False
-        )
 
 
 @pytest.fixture
@@ -57,7 +38,7 @@ def webhook() -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def night(
     tmp_path_factory: pytest.TempPathFactory, webhook: Receiver
-) -> Iterator[tuple[Personality, Shell, subprocess.CompletedProcess[str]]]:
+) -> Iterator[tuple[Personality, Shell, CompletedProcess[str]]]:
     """One night of a small AI Proxy, loaded, modelled, tested and published."""
     shell = Shell(tmp_path_factory.mktemp("night") / "project")
     with Simulator(World(days=2, rows_per_day=240), ["aiproxy"]) as simulator:
@@ -72,14 +53,14 @@ def night(
         )
         path = shell.folder / "data" / FILE
         give_empty(WarehouseSettings(path=path, reporting_timezone=SHANGHAI))
-        yield proxy, shell, shell("nightly")
+        yield proxy, shell, shell.anew("nightly")
 
 
-Night = tuple[Personality, Shell, subprocess.CompletedProcess[str]]
+Night = tuple[Personality, Shell, CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def bad_night(night: Night) -> subprocess.CompletedProcess[str]:
+def bad_night(night: Night) -> CompletedProcess[str]:
     """A night after it, in which the vendor fails."""
     proxy, shell, _ = night
     proxy.world.faults.append(Fault("status", path="/api/logs"))
@@ -151,7 +132,7 @@ def test_each_night_writes_the_page_and_report_writes_it_anew(night: Night) -> N
 
 
 def test_a_source_that_fails_is_named_and_the_old_rows_stay(
-    night: Night, bad_night: subprocess.CompletedProcess[str]
+    night: Night, bad_night: CompletedProcess[str]
 ) -> None:
     _, shell, _ = night
     assert bad_night.returncode == 1

@@ -7,7 +7,7 @@ import pytest
 
 from llm_usage_warehouse.demo import simulated_vendors
 from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
-from tests.cli.test_cli import Shell
+from tests.cli.shell import Shell
 
 
 def at_home(folder: Path) -> WarehouseSettings:

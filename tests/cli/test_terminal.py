@@ -11,8 +11,8 @@ from llm_usage_warehouse.demo import flag_as_demo
 from llm_usage_warehouse.errors import NOTHING_LOADED, UsageError
 from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.simulator import Simulator, World
+from tests.cli.shell import COMMAND, Shell
 from tests.cli.terminal import Screen, on_a_terminal
-from tests.cli.test_cli import COMMAND, Shell
 from tests.sql_helpers import FILE, give_empty
 
 SOURCE = "aiproxy_of_the_frankfurt_office"

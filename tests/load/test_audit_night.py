@@ -10,7 +10,7 @@ import pytest
 
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Personality, Simulator, World
-from tests.cli.test_cli import Shell
+from tests.cli.shell import Shell
 from tests.receiver import receiving
 from tests.sql_helpers import FILE, give_empty, open_file
 

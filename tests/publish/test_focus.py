@@ -13,7 +13,7 @@ import pytest
 
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.settings import WarehouseSettings
-from tests.cli.test_cli import Shell
+from tests.cli.shell import Shell
 from tests.sql.test_charges import BOT, fill
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse, open_file
 

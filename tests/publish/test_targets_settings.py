@@ -10,7 +10,7 @@ from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
 from llm_usage_warehouse.targets import check_targets
 from llm_usage_warehouse.targets.postgres import postgres_address
-from tests.cli.test_cli import Shell
+from tests.cli.shell import Shell
 from tests.publish.test_targets_ducklake import why_not
 
 POSTGRES = WarehouseSettings(publish=["duckdb", "postgres"])
