@@ -14,13 +14,14 @@ from llm_usage_warehouse.http import pacing
 from llm_usage_warehouse.nightly import load_sources
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.transform import transform
-from tests import loads, sql_helpers
+from tests import four_vendors, loads, sql_helpers
 from tests.publish import publications
 from tests.sql_helpers import PARSES
 
 LONG = (
     *(dlt, load_sources, loads.Project, loads.vendor, transform),
     *(publications.Publications, publish),
+    four_vendors.give_morning,
     *(sql_helpers.SqlWarehouse, sql_helpers.give_empty, sql_helpers.give_parse),
 )
 """What loads, runs dbt or publishes: tests of modules that import it take seconds."""

@@ -10,24 +10,12 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.asking import Format, ask
-from llm_usage_warehouse.connectors import configured_sources, connectors
 from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.layout import OPENED
-from llm_usage_warehouse.nightly import load_sources
-from llm_usage_warehouse.one_source import Run
-from llm_usage_warehouse.own_seeds import OF_DEMO
 from llm_usage_warehouse.page.queries import QUERIES
-from llm_usage_warehouse.progress import LogWatcher
-from llm_usage_warehouse.publish import publish
-from llm_usage_warehouse.rates import create_rates_table
-from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
-from llm_usage_warehouse.simulator import Simulator
-from llm_usage_warehouse.transform import transform
-from llm_usage_warehouse.warehouse import connect, writing
-from tests.loads import NOW, Project, frozen
-from tests.sql_helpers import give_parse, open_file
-
-DAYS = 4
+from llm_usage_warehouse.settings import WarehouseSettings
+from tests.four_vendors import give_morning
+from tests.sql_helpers import open_file
 
 
 class File:
@@ -49,31 +37,8 @@ class File:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[File]:
-    folder = tmp_path_factory.mktemp("opened")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        Simulator(frozen(days=DAYS, rows_per_day=100)) as vendors,
-    ):
-        # Each of its models takes dozens of requests a day, at a pace.
-        vendors["tencent_lke"].data.account.listed = {"hy3"}
-        for name, settings in vendors.settings().items():
-            project = Project(folder, patch, name)
-            project.set(**(settings | {"start": f"P{DAYS}D", "slice": f"P{DAYS}D"}))
-        patch.setenv("WAREHOUSE__SEEDS", str(OF_DEMO))
-        warehouse = load_warehouse()
-        with writing(warehouse):
-            done = load_sources(configured_sources([]), Run("run", NOW, warehouse), LogWatcher())
-            assert [one.error for one in done] == [None] * 4
-        give_parse(warehouse)
-        with connect(warehouse) as connection:
-            create_rates_table(connection)
-            connection.execute(
-                "insert into raw_rates.ecb select currency, '2026-11-16', units, 'test', now() "
-                "from (values ('USD', 1.25), ('CNY', 8.1)) as rates (currency, units)"
-            )
-        assert transform(warehouse, connectors().values(), tests=False).ok
-        publish(warehouse)
-        yield File(warehouse)
+    with pytest.MonkeyPatch.context() as patch:
+        yield File(give_morning(tmp_path_factory.mktemp("opened"), patch))
 
 
 def test_bi_sees_six_and_all_else_by_purpose(file: File) -> None:

@@ -17,26 +17,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from llm_usage_warehouse.cli import app
-from llm_usage_warehouse.connectors import configured_sources, connectors
 from llm_usage_warehouse.dev import docs
-from llm_usage_warehouse.nightly import load_sources
-from llm_usage_warehouse.one_source import Run
-from llm_usage_warehouse.own_seeds import OF_DEMO
-from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.publish import publish
-from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
-from llm_usage_warehouse.simulator import Simulator
-from llm_usage_warehouse.transform import transform
-from llm_usage_warehouse.warehouse import connect, writing
-from tests.loads import NOW, Project, frozen
-from tests.sql_helpers import give_parse, open_file
+from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import connect
+from tests.four_vendors import give_morning
+from tests.loads import NOW
+from tests.sql_helpers import open_file
 
-DAYS = 12
 YESTERDAY = date(2026, 11, 19)
 WEEK = "between '2026-11-13' and '2026-11-19'"
-# Few windows make few loads: a gateway's are cut at seven days, and of Tencent, which wants three
-# dozen requests for the totals of each day, two days are enough.
-SETTINGS = {"aiproxy": {"slice": "P7D"}, "tencent_lke": {"start": "P2D"}}
 
 Row = dict[str, Any]
 
@@ -69,42 +59,17 @@ def query(*arguments: str) -> Result:
 
 @pytest.fixture(scope="module")
 def morning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Morning]:
-    """All four vendors, loaded, modelled and published; then yesterday's late exchange rate."""
-    folder = tmp_path_factory.mktemp("morning")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        Simulator(frozen(days=DAYS, rows_per_day=200)) as vendors,
-    ):
-        add_models(vendors["aiproxy"].data)
-        for name, settings in vendors.settings().items():
-            project = Project(folder, patch, name)
-            few = {"start": f"P{DAYS}D", "slice": f"P{DAYS}D"} | SETTINGS.get(name, {})
-            project.set(**(settings | few))
-        patch.setenv("WAREHOUSE__SEEDS", str(OF_DEMO))
-        warehouse = load_warehouse()
-        run = Run("run", NOW, warehouse)
-        with writing(warehouse):
-            done = load_sources(configured_sources([]), run, LogWatcher())
-            assert [one.error for one in done] == [None] * 4
-        give_parse(warehouse)
-        assert transform(warehouse, connectors().values(), tests=False).ok
-        publish(warehouse)
+    """All four vendors, loaded, modelled and published; then another rate for yesterday."""
+    with pytest.MonkeyPatch.context() as patch:
+        warehouse = give_morning(tmp_path_factory.mktemp("morning"), patch)
         first = Morning(warehouse, "").one("select max(recorded_at)::varchar from publications")
         convert_yesterday(warehouse)
         publish(warehouse)
         yield Morning(warehouse, first)
 
 
-def add_models(gateway: Any) -> None:
-    """Let one model be called in the last days only, and another nine days ago and before."""
-    for model, days_ago in {"fresh": (1, 2, 3), "gone": (9, 10)}.items():
-        for ago in days_ago:
-            at = NOW.subtract(days=ago).int_timestamp * 1_000_000
-            gateway.add(model=model, created_at=at, inserted_at=at)
-
-
 def convert_yesterday(warehouse: WarehouseSettings) -> None:
-    """Convert what yesterday cost in CNY, as the models do once they know the rate."""
+    """Convert what yesterday cost in CNY anew, as the models do once they know another rate."""
     with connect(warehouse) as connection:
         connection.execute(
             "update daily_costs_converted set cost_in_reporting_currency = cost / 8 "
