@@ -85,7 +85,9 @@ def run_dbt(
         told: what to add to the environment.
     """
     known = ""
-    if arguments[0] == "build" and "--select" not in arguments:
+    is_whole = "--select" not in arguments
+    # A part of them is built with the tests that belong to it, where it is to be tested.
+    if arguments[0] == "build" and (is_whole or WITHOUT_TESTS[1] in arguments):
         known = built_views.fingerprint(warehouse, sql, told)
         if built_views.stand(warehouse, known):
             arguments = (*arguments, *built_views.SELECTION)
@@ -109,7 +111,7 @@ def run_dbt(
     assert process.stdout
     print(json.dumps([str(warehouse.data_folder), line, told]), file=process.stdin, flush=True)
     finished = Finished(**json.loads(process.stdout.readline()))
-    if known and finished.ok:
+    if is_whole and known and finished.ok:
         built_views.remember(warehouse, known, ())
     return finished
 
