@@ -18,7 +18,7 @@ from tests.loads import NOW, Project, frozen, vendor
 from tests.sql_helpers import give_empty
 
 NAME = "alibaba_model_router"
-SHANGHAI = "Asia/Shanghai"
+KOLKATA = "Asia/Kolkata"
 START = NOW.subtract(hours=36)
 
 
@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         folder = tmp_path_factory.mktemp(NAME)
         with vendor(folder, monkeypatch, NAME, frozen(rows_per_day=480)) as (router, project):
             project.set(start=START.to_iso8601_string())
-            project.set_warehouse(reporting_timezone=SHANGHAI)
+            project.set_warehouse(reporting_timezone=KOLKATA)
             # One of a model without a billing rule, whose id matches.
             router.data.add(
                 round(START.timestamp()) + 60, model="acme-support-tuned-v2", usage=Usage(70, 7)
@@ -57,7 +57,7 @@ def seconds(row: dict[str, Any]) -> int:
 
 
 def day(at: int) -> date:
-    return datetime.fromtimestamp(at, ZoneInfo(SHANGHAI)).date()
+    return datetime.fromtimestamp(at, ZoneInfo(KOLKATA)).date()
 
 
 def test_calls_and_tokens_are_the_logs_day_by_day(built: Built) -> None:

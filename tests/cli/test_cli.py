@@ -21,7 +21,7 @@ from tests.cli.shell import Shell
 from tests.receiver import Receiver, receiving
 from tests.sql_helpers import FILE, give_empty, open_file
 
-SHANGHAI = "Asia/Shanghai"
+KOLKATA = "Asia/Kolkata"
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def night(
             SOURCES__AIPROXY__ADMIN_KEY=proxy.settings["admin_key"],
             SOURCES__AIPROXY__START="P2D",
             SOURCES__AIPROXY__ATTEMPTS="1",
-            WAREHOUSE__REPORTING_TIMEZONE=SHANGHAI,
+            WAREHOUSE__REPORTING_TIMEZONE=KOLKATA,
             NOTIFY__WEBHOOK=webhook.address,
         )
         path = shell.folder / "data" / FILE
-        give_empty(WarehouseSettings(path=path, reporting_timezone=SHANGHAI))
+        give_empty(WarehouseSettings(path=path, reporting_timezone=KOLKATA))
         yield proxy, shell, shell.anew("nightly")
 
 
@@ -196,7 +196,7 @@ def test_status_for_machines(night: Night) -> None:
     _, shell, _ = night
     done = shell("status", "--format", "json")
     found = json.loads(done.stdout)
-    assert (done.returncode, found["is_fresh"], found["reporting_timezone"]) == (0, True, SHANGHAI)
+    assert (done.returncode, found["is_fresh"], found["reporting_timezone"]) == (0, True, KOLKATA)
     (source,) = found["sources"]
     assert (source["source"], source["is_stale"]) == ("aiproxy", False)
     asked = datetime.fromisoformat(found["asked_at"])

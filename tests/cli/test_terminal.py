@@ -28,9 +28,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, Scr
         settings = {"connector": "aiproxy", "start": "P2D", "attempts": "1"}
         for name, value in {**proxy.settings, **settings}.items():
             shell.set(**{section + name.upper(): str(value)})
-        shell.set(WAREHOUSE__REPORTING_TIMEZONE="Asia/Shanghai")
+        shell.set(WAREHOUSE__REPORTING_TIMEZONE="Asia/Kolkata")
         path = shell.folder / "data" / FILE
-        give_empty(WarehouseSettings(path=path, reporting_timezone="Asia/Shanghai"))
+        give_empty(WarehouseSettings(path=path, reporting_timezone="Asia/Kolkata"))
         yield shell, on_a_terminal([*COMMAND, "nightly"], shell.env)
 
 
@@ -79,7 +79,7 @@ def test_a_status_fits_80_columns_and_says_its_zone(night: Night) -> None:
     assert "…" not in screen.text
     assert " USD for " in screen.lines[0]
     assert headers(screen) == [["source", "stream", "loadedto", "hours", "gaps"]]
-    assert "(times in Asia/Shanghai)" in screen.text
+    assert "(times in Asia/Kolkata)" in screen.text
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ COLUMNS = set(
 """,
     )
 )
-ZONE = "Asia/Shanghai"
+ZONE = "Asia/Kolkata"
 Row = dict[str, str]
 
 
@@ -102,9 +102,9 @@ def test_costs_are_those_of_the_mart_to_the_last_decimal(shell: Shell, written: 
 def test_figures_are_plain_and_instants_in_utc(written: Path) -> None:
     rows = rows_of(written / "focus_2026-10.csv")
     for row in rows:
-        assert row["BillingPeriodStart"] == "2026-09-30T16:00:00Z"
-        assert row["BillingPeriodEnd"] == "2026-10-31T16:00:00Z"
-        assert row["ChargePeriodStart"] == "2026-10-14T16:00:00Z"
+        assert row["BillingPeriodStart"] == "2026-09-30T18:30:00Z"
+        assert row["BillingPeriodEnd"] == "2026-10-31T18:30:00Z"
+        assert row["ChargePeriodStart"] == "2026-10-14T18:30:00Z"
         assert re.fullmatch(r"-?[0-9]+[.][0-9]*[0-9]", row["BilledCost"])
     money = [row for row in rows if row["x_TokenKind"] == "unitless"]
     assert [(row["BilledCost"], row["ConsumedQuantity"], row["PricingUnit"]) for row in money] == [
@@ -183,7 +183,7 @@ def test_it_says_what_it_wrote_and_what_is_not_complete(shell: Shell, tmp_path: 
     ("month", "said"),
     [
         ("2026-13", "--month '2026-13' is not a month; write one like 2026-10"),
-        ("2098-01", "--month 2098-01 has not begun in Asia/Shanghai"),
+        ("2098-01", "--month 2098-01 has not begun in Asia/Kolkata"),
         ("2026-09", "--month 2026-09 holds nothing; the published file knows 2026-10 to 2026-10"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from tests.sql_helpers import WITHOUT_TESTS, SqlWarehouse
 
 MODELS_ONLY = (*WITHOUT_TESTS, "--exclude-resource-type", "seed")
-SHANGHAI = "Asia/Shanghai"
+KOLKATA = "Asia/Kolkata"
 D1, D2, D3, D4 = (date(2026, 11, day) for day in (1, 2, 3, 4))
 MARTS = ("daily_tokens", "daily_costs", "daily_totals")
 
@@ -56,18 +56,18 @@ class Story:
 @pytest.fixture(scope="module")
 def story() -> Story:
     story = Story()
-    one = SqlWarehouse(timezone=SHANGHAI)
+    one = SqlWarehouse(timezone=KOLKATA)
     tell(story, one)
     return story
 
 
 def tell(story: Story, one: SqlWarehouse) -> None:
-    # A day of Shanghai ends at 16:00 UTC.
-    one.load("l1", "2026-10-31 16:00:00Z", "2026-11-01 16:00:00Z", {1: "2026-11-01 15:59:59.999Z"})
-    one.load("l2", "2026-11-01 16:00:00Z", "2026-11-02 16:00:00Z", {2: "2026-11-01 16:00:00Z"})
-    one.load("l3", "2026-11-02 16:00:00Z", "2026-11-03 16:00:00Z", {3: "2026-11-03 01:00:00Z"})
+    # A day of Kolkata ends at 18:30 UTC.
+    one.load("l1", "2026-10-31 18:30:00Z", "2026-11-01 18:30:00Z", {1: "2026-11-01 18:29:59.999Z"})
+    one.load("l2", "2026-11-01 18:30:00Z", "2026-11-02 18:30:00Z", {2: "2026-11-01 18:30:00Z"})
+    one.load("l3", "2026-11-02 18:30:00Z", "2026-11-03 18:30:00Z", {3: "2026-11-03 01:00:00Z"})
     one.run("update raw_aiproxy.logs set used_amount = null where id = 1")
-    story.run("first", one, "build", timezone=SHANGHAI)
+    story.run("first", one, "build", timezone=KOLKATA)
 
     for mart in MARTS:
         one.run(f"update {mart} set calls = 70 where usage_date = '2026-11-01'")
@@ -75,18 +75,18 @@ def tell(story: Story, one: SqlWarehouse) -> None:
     one.run("update intermediate.int_unpriced_days set calls = 70")
     one.run("update calls set call_id = 'spoilt' where call_date = '2026-11-02'")
     # One late row in the second day, one on the very end of the window; the third day empties.
-    late = {4: "2026-11-01 17:00:00Z", 5: "2026-11-03 16:00:00Z"}
-    one.load("l4", "2026-11-01 17:00:00Z", "2026-11-01 18:00:00Z", late)
+    late = {4: "2026-11-01 19:00:00Z", 5: "2026-11-03 18:30:00Z"}
+    one.load("l4", "2026-11-01 19:00:00Z", "2026-11-01 20:00:00Z", late)
     one.run("update raw_aiproxy.logs set used_amount = null where id = 4")
     one.run("delete from raw_aiproxy.logs where id = 3")
     one.load("l5", "2026-11-03 00:00:00Z", "2026-11-03 02:00:00Z", {})
-    story.run("late", one, "build", *MODELS_ONLY, timezone=SHANGHAI)
+    story.run("late", one, "build", *MODELS_ONLY, timezone=KOLKATA)
 
-    story.run("checked", one, "test", "--select", "test_type:singular", timezone=SHANGHAI, ok=False)
+    story.run("checked", one, "test", "--select", "test_type:singular", timezone=KOLKATA, ok=False)
 
-    one.load("l6", "2026-11-01 17:00:00Z", "2026-11-01 18:00:00Z", {6: "2026-11-01 17:30:00Z"})
+    one.load("l6", "2026-11-01 19:00:00Z", "2026-11-01 20:00:00Z", {6: "2026-11-01 19:30:00Z"})
     one.run("update raw_aiproxy.logs set metadata = 'no json' where id = 6")
-    story.run("failed", one, "build", *MODELS_ONLY, timezone=SHANGHAI, ok=False)
+    story.run("failed", one, "build", *MODELS_ONLY, timezone=KOLKATA, ok=False)
 
     one.run("update raw_aiproxy.logs set metadata = null where id = 6")
     story.run("moved", one, "build", *MODELS_ONLY, "--select", "calls", timezone="UTC", ok=False)
@@ -111,7 +111,7 @@ def test_first_run_builds_every_day(story: Story) -> None:
 def test_complete_run_marks_its_slices(story: Story) -> None:
     assert story.marked["first"] == 3
     assert story.marked["late"] == 5
-    assert story.timezone["first"] == [(SHANGHAI,)]
+    assert story.timezone["first"] == [(KOLKATA,)]
 
 
 def test_late_row_rebuilds_its_local_day(story: Story) -> None:
@@ -150,7 +150,7 @@ def test_failed_run_leaves_the_day_and_marks_nothing(story: Story) -> None:
 
 
 def test_part_of_the_models_does_not_move_to_another_zone(story: Story) -> None:
-    assert "days of Asia/Shanghai, not of UTC: build all models" in story.said["moved"]
+    assert "days of Asia/Kolkata, not of UTC: build all models" in story.said["moved"]
     assert story.calls["moved"] == story.calls["late"]
 
 
@@ -162,7 +162,7 @@ def test_another_zone_rebuilds_every_day(story: Story) -> None:
 
 def test_a_plain_dbt_does_not_move_the_warehouse_to_its_default_zone(story: Story) -> None:
     assert (
-        "the tables count days of Asia/Shanghai, and this dbt those of UTC" in (story.said["plain"])
+        "the tables count days of Asia/Kolkata, and this dbt those of UTC" in (story.said["plain"])
     )
     assert "run `llm-usage dbt` instead" in story.said["plain"]
     assert (story.calls["plain"], story.marked["plain"]) == (
@@ -171,7 +171,7 @@ def test_a_plain_dbt_does_not_move_the_warehouse_to_its_default_zone(story: Stor
 
 
 def test_another_zone_is_remembered(story: Story) -> None:
-    assert story.timezone["failed"] == story.timezone["moved"] == [(SHANGHAI,)]
+    assert story.timezone["failed"] == story.timezone["moved"] == [(KOLKATA,)]
     assert story.timezone["utc"] == [("UTC",)]
 
 
