@@ -1,4 +1,7 @@
-"""What cannot be brought back is guarded: copies that can be put back, and a clean that asks."""
+"""What cannot be brought back is guarded: copies that can be put back, and a clean that asks.
+
+When a copy is refused is shown in test_cli.py, of the night there.
+"""
 
 import shutil
 import subprocess
@@ -10,7 +13,6 @@ from typer.testing import CliRunner, Result
 
 from llm_usage_warehouse.cli import app
 from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
-from llm_usage_warehouse.warehouse import writing
 from tests.loads import Project, frozen, vendor
 from tests.sql_helpers import FILE, give_empty, open_file
 
@@ -47,15 +49,6 @@ def published(sql: str) -> list[tuple[object, ...]]:
 
 def modes(folder: Path) -> dict[str, str]:
     return {one.name: f"{one.stat().st_mode & 0o777:04o}" for one in folder.rglob("*")}
-
-
-def test_what_a_night_writes_is_for_the_user_alone(project: Project) -> None:
-    data = project.folder / "data"
-    found = modes(data)
-    assert (found["warehouse.duckdb"], found["writer.lock"]) == ("0600", "0600")
-    assert found["llm_usage.duckdb"] == "0444"
-    assert {found[name] for name in ("state.json", "dbt.log", "manifest.json")} == {"0600"}
-    assert found["llm_usage_aiproxy"] == "0700"
 
 
 @pytest.mark.slow
@@ -95,20 +88,6 @@ def test_a_backup_on_another_machine_has_no_working_folder(
     shutil.copyfile(tmp_path / warehouse.path.name, warehouse.path)
     assert night().exit_code == 0
     assert published("from daily_tokens order by all") == before
-
-
-def test_a_backup_overwrites_nothing(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "llm_usage.duckdb").write_text("mine")
-    done = llm_usage("backup", str(tmp_path))
-    assert (done.exit_code, "is there already" in done.output) == (2, True)
-    assert [one.read_text() for one in tmp_path.iterdir()] == ["mine"]
-
-
-def test_a_backup_waits_for_nobody_who_writes(project: Project, tmp_path: Path) -> None:
-    with writing(load_warehouse()):
-        done = llm_usage("backup", str(tmp_path / "kept"))
-    assert (done.exit_code, "another run is writing" in done.output) == (1, True)
-    assert not (tmp_path / "kept").exists()
 
 
 def test_a_backup_of_nothing_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

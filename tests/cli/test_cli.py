@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -17,7 +17,9 @@ from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Fault, Personality, Simulator, World
 from llm_usage_warehouse.targets.changes import CHANGES, ORDER
 from llm_usage_warehouse.targets.live import NOTE
+from llm_usage_warehouse.warehouse import writing
 from tests.cli.shell import Shell
+from tests.cli.test_backup import modes
 from tests.receiver import Receiver, receiving
 from tests.sql_helpers import FILE, give_empty, open_file
 
@@ -61,10 +63,10 @@ Night = tuple[Personality, Shell, CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def bad_night(night: Night) -> CompletedProcess[str]:
-    """A night after it, in which the vendor fails."""
+    """A night after it, in which the vendor fails, as of an instant that it is told."""
     proxy, shell, _ = night
     proxy.world.faults.append(Fault("status", path="/api/logs"))
-    return shell("nightly")
+    return shell("nightly", "--until", datetime.now(UTC).isoformat())
 
 
 def test_a_night_ends_with_a_published_file(night: Night) -> None:
@@ -86,6 +88,31 @@ def test_a_night_ends_with_a_published_file(night: Night) -> None:
 def test_everything_written_is_in_the_data_folder(night: Night) -> None:
     _, shell, _ = night
     assert sorted(one.name for one in shell.folder.iterdir()) == [".dlt", "data"]
+
+
+def test_what_a_night_writes_is_for_the_user_alone(night: Night) -> None:
+    _, shell, _ = night
+    found = modes(shell.folder / "data")
+    assert (found["warehouse.duckdb"], found["writer.lock"]) == ("0600", "0600")
+    assert found["llm_usage.duckdb"] == "0444"
+    assert {found[name] for name in ("state.json", "dbt.log", "manifest.json")} == {"0600"}
+    assert found["llm_usage_aiproxy"] == "0700"
+
+
+def test_a_backup_overwrites_nothing(night: Night, tmp_path: Path) -> None:
+    _, shell, _ = night
+    (tmp_path / "llm_usage.duckdb").write_text("mine")
+    done = shell("backup", str(tmp_path))
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_backup_waits_for_nobody_who_writes(night: Night, tmp_path: Path) -> None:
+    _, shell, _ = night
+    with writing(WarehouseSettings(path=shell.folder / "data" / FILE)):
+        done = shell("backup", str(tmp_path / "kept"))
+    assert (done.returncode, "another run is writing" in done.stderr) == (1, True)
+    assert not (tmp_path / "kept").exists()
 
 
 def test_query_prints_rows_and_refuses_bad_sql(night: Night) -> None:
