@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from llm_usage_warehouse.lake import extension_folder
 from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -100,6 +101,7 @@ def run_dbt(
     work, project = work_folder(warehouse), dbt_project(warehouse)
     ours = [
         *("--project-dir", str(project), "--profiles-dir", str(project)),
+        *("--target", "ducklake" if warehouse.is_lake else "warehouse"),
         *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
         *("--vars", json.dumps(variables(warehouse))),
     ]
@@ -129,6 +131,10 @@ def macros_checksum(project: Path) -> str:
 def _environment(warehouse: WarehouseSettings) -> dict[str, str]:
     return {
         "LLM_USAGE_WAREHOUSE": str(warehouse.path),
+        "LLM_USAGE_LAKE": warehouse.lake,
+        "LLM_USAGE_EXTENSIONS": (
+            extension_folder(work_folder(warehouse)) if warehouse.is_lake else ""
+        ),
         "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
         "LLM_USAGE_TIMEZONE": warehouse.reporting_timezone,
         "LLM_USAGE_MACROS_CHECKSUM": macros_checksum(SQL_PROJECT),

@@ -10,6 +10,7 @@ from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 
 from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.lake_destination import LakeDestination
 from llm_usage_warehouse.merging import MergingClient
 from llm_usage_warehouse.packages import Package
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -106,7 +107,7 @@ def open_pipeline(
     pipeline = dlt.pipeline(
         pipeline_name=folder.name,
         pipelines_dir=str(folder.parent),
-        destination=WarehouseDestination(warehouse),
+        destination=(LakeDestination if warehouse.is_lake else WarehouseDestination)(warehouse),
         dataset_name=source.connector.dataset,
     )
     logging.getLogger("dlt").setLevel(logging.ERROR)

@@ -23,7 +23,7 @@ NOT_IN_A_PATH = (";", "\n", "alter schema")
 
 
 class MergingClient(DuckDbClient):
-    """dlt's client for DuckDB, which leaves the files of merged tables where they are."""
+    """A client of dlt for DuckDB, which leaves the files of merged tables where they are."""
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False

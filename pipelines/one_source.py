@@ -22,6 +22,7 @@ from llm_usage_warehouse.dlt_sources import dlt_source
 from llm_usage_warehouse.errors import RunError, chain, in_a_line, is_held_elsewhere, next_step
 from llm_usage_warehouse.extraction import Extraction, Watcher
 from llm_usage_warehouse.http import SourceError
+from llm_usage_warehouse.lake_destination import LakeDestination
 from llm_usage_warehouse.ledger import Coverage, coverage, silent_accounts
 from llm_usage_warehouse.packages import ReadStep
 from llm_usage_warehouse.recovery import recover
@@ -203,13 +204,14 @@ def _load_package(
     run: Run,
     file: HeldFile,
 ) -> None:
-    assert isinstance(pipeline.destination, WarehouseDestination)  # noqa: S101 - as it was opened
+    destination = pipeline.destination
+    assert isinstance(destination, WarehouseDestination | LakeDestination)  # noqa: S101 - as opened
     try:
         fill = dlt_source(source.connector)(extraction=extraction)
         pipeline.extract(fill, loader_file_format="parquet")
         pipeline.normalize()
         package = extraction.package
-        pipeline.destination.give_memory_for(package)
+        destination.give_memory_for(package)
         is_large = package.bytes > MEMORY_KEPT
         if is_large:
             # What dlt read it with is held in cycles, and its rows with it, until Python looks.

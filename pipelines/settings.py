@@ -24,7 +24,7 @@ from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.http import Limits
 from llm_usage_warehouse.places import misplaced
 from llm_usage_warehouse.setting_files import OF_DLT, project_root, read_files, unknown_settings
-from llm_usage_warehouse.values import RULES, TARGETS, check_secret, memory_bytes, read_value
+from llm_usage_warehouse.values import ENGINES, RULES, TARGETS, check_secret, memory_bytes, read_value
 from llm_usage_warehouse.windows import SECONDS, Cadence, Grid
 
 T = TypeVar("T")
@@ -130,6 +130,14 @@ class WarehouseSettings:
     path: Path = setting(
         "the private DuckDB file that loads and models write", Path("data/warehouse.duckdb")
     )
+    engine: str = setting(
+        f"what the private warehouse is, of: {', '.join(ENGINES)}. A lake has a catalog, `path` with "
+        "the ending .ducklake, and its rows as Parquet files in `lake`",
+        ENGINES[0],
+    )
+    lake: str = setting(
+        "the folder of a lake's Parquet files, or an address such as s3://bucket/folder", "data/lake"
+    )
     published_path: Path = setting(
         "the DuckDB file that people and BI tools read", Path("data/llm_usage.duckdb")
     )
@@ -184,6 +192,11 @@ class WarehouseSettings:
         "1GB",
     )
     alerts: AlertSettings = field(default_factory=AlertSettings, kw_only=True)
+
+    @property
+    def is_lake(self) -> bool:
+        """Whether the private warehouse is a DuckLake."""
+        return self.engine == "ducklake"
 
     @property
     def memory_for_duckdb(self) -> str:
@@ -246,7 +259,8 @@ def load_warehouse() -> WarehouseSettings:
         root = project_root()
         found = replace(
             found,
-            path=root / found.path,
+            path=_private_path(root, found),
+            lake=_lake(root, found.lake),
             published_path=root / found.published_path,
             seeds=root / found.seeds,
         )
@@ -254,6 +268,16 @@ def load_warehouse() -> WarehouseSettings:
     if problems or not found or not alerts:
         raise UsageError(*problems)
     return replace(found, alerts=alerts)
+
+
+def _private_path(root: Path, found: WarehouseSettings) -> Path:
+    path = root / found.path
+    # A lake's catalog is a DuckDB file as well: it must not be made inside a warehouse that is there.
+    return path.with_suffix(".ducklake") if found.is_lake else path
+
+
+def _lake(root: Path, lake: str) -> str:
+    return lake.rstrip("/") if "://" in lake else str(root / lake)
 
 
 def load_section(cls: type[T], section: str) -> T:

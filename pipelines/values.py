@@ -3,7 +3,7 @@
 import difflib
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,6 +41,9 @@ RULES = ("failed", "held", "stale", "differs", "budget", "landing", "spend", "un
 
 TARGETS = ("duckdb", "parquet", "postgres", "ducklake")
 """Where what is published can be written."""
+
+ENGINES = ("duckdb", "ducklake")
+"""What the private warehouse can be: one DuckDB file, or a catalog and a folder of Parquet files."""
 
 FIRST_YEAR = 2000
 """No vendor has a call of an earlier year: whoever writes one has mistyped it."""
@@ -271,12 +274,20 @@ def _check_rules(value: Iterable[str]) -> None:
 
 def _check_targets(value: Iterable[str]) -> None:
     for one in value:
-        if one not in TARGETS:
-            meant = difflib.get_close_matches(one.lower(), TARGETS, 1)
-            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(TARGETS)}"
-            raise UsageError(f"names {one}; {hint}")
+        _check_one_of(TARGETS, one)
     if TARGETS[0] not in value:
         raise UsageError(f"must name {TARGETS[0]}: the others are written from that file")
+
+
+def _check_engine(value: str) -> None:
+    _check_one_of(ENGINES, value)
+
+
+def _check_one_of(known: Sequence[str], value: str) -> None:
+    if value not in known:
+        meant = difflib.get_close_matches(value.lower(), known, 1)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(known)}"
+        raise UsageError(f"names {value}; {hint}")
 
 
 def _check_memory(value: str) -> None:
@@ -291,6 +302,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "reporting_timezone": _check_zone,
     "published_mode": _check_mode,
     "publish": _check_targets,
+    "engine": _check_engine,
     "rates": _check_rates,
     "rates_url": _check_address,
     "memory_limit": _check_memory,

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from llm_usage_warehouse import lake
 from llm_usage_warehouse.errors import (
     NOTHING_LOADED,
     REPAIR,
@@ -121,6 +122,8 @@ class HeldFile:
         with self._turn:
             self._anchor = self._anchor or connect(self._warehouse)
             with self._anchor.cursor() as connection:
+                if self._warehouse.is_lake:
+                    lake.use(connection)
                 connection.execute("set TimeZone = 'UTC'")
                 yield connection
 
@@ -143,13 +146,10 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
         RunError: a program has the file open, or it is no DuckDB file.
     """
     try:
-        if not warehouse.path.exists() and not read_only:
-            # A file keeps the format in which it was made, and this program's own connections to it
-            # must not differ from dlt's.
-            duckdb.connect(
-                str(warehouse.path), config={"storage_compatibility_version": READABLE_FROM}
-            ).close()
-        connection = duckdb.connect(str(warehouse.path), read_only=read_only)
+        if warehouse.is_lake:
+            connection = lake.attached(warehouse.path, warehouse.lake)
+        else:
+            connection = _file(warehouse, read_only=read_only)
     except duckdb.Error as error:
         raise RunError(locked_or_broken(warehouse, error)) from None
     connection.execute("set TimeZone = 'UTC'")
@@ -159,6 +159,16 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     return connection
 
 
+def _file(warehouse: WarehouseSettings, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    if not warehouse.path.exists() and not read_only:
+        # A file keeps the format in which it was made, and this program's own connections to it
+        # must not differ from dlt's.
+        duckdb.connect(
+            str(warehouse.path), config={"storage_compatibility_version": READABLE_FROM}
+        ).close()
+    return duckdb.connect(str(warehouse.path), read_only=read_only)
+
+
 def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
     """Open the private file for reading beside files that are written, its session in UTC.
 
@@ -166,9 +176,14 @@ def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
         RunError: a program has the file open, or it is no DuckDB file.
     """
     connection = duckdb.connect()
-    name, path = quoted(warehouse.path.stem), literal(warehouse.path)
     try:
-        connection.execute(f"attach {path} as {name} (read_only); use {name}.main")
+        if warehouse.is_lake:
+            connection.execute(f"load {lake.extension()}")
+            lake.attach(connection, warehouse.path, warehouse.lake, read_only=True)
+            lake.use(connection)
+        else:
+            name, path = quoted(warehouse.path.stem), literal(warehouse.path)
+            connection.execute(f"attach {path} as {name} (read_only); use {name}.main")
     except duckdb.Error as error:
         raise RunError(locked_or_broken(warehouse, error)) from None
     connection.execute("set TimeZone = 'UTC'")

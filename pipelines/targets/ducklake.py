@@ -4,19 +4,17 @@ The catalog `<published file>.ducklake` is a DuckDB file, and the data lies in `
 beside it. DuckDB has DuckLake as an extension, which PyPI has as `duckdb-extension-ducklake`.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 
-from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.lake import check_extension, extension
 from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA, Place, rows_of
 from llm_usage_warehouse.targets.publication import Publication, Relation
 from llm_usage_warehouse.warehouse import keep_to_limits
-
-EXTENSION = "duckdb-extension-ducklake"
 
 OWN_TABLE = "publication_of_lake"
 """Where the lake has the id of its publication."""
@@ -36,15 +34,7 @@ def check_ducklake() -> None:
     Raises:
         UsageError: it does not, or has one of another version.
     """
-    with duckdb.connect() as connection:
-        try:
-            connection.execute(f"load {extension()}")
-        except duckdb.Error:
-            raise UsageError(
-                f"[warehouse] publish names ducklake, and DuckDB {duckdb.__version__} has no such "
-                f"extension here: pip install {EXTENSION}=={duckdb.__version__}, if there is one, "
-                "or `install ducklake` in DuckDB where it may reach the internet"
-            ) from None
+    check_extension("[warehouse] publish names ducklake")
 
 
 def write_ducklake(
@@ -135,12 +125,3 @@ def _comment(connection: duckdb.DuckDBPyConnection, one: Relation) -> None:
     for column, said in one.comments.items():
         name = f"lake.{one.sql}.{quoted(column)}"
         connection.execute(f"comment on column {name} is {literal(said)}")
-
-
-def extension() -> str:
-    """Return what DuckDB is to load: the file that PyPI's package has, or what it knows itself."""
-    package = find_spec(EXTENSION.replace("-", "_"))
-    if package and package.origin:
-        folder = Path(package.origin).parent / "extensions" / f"v{duckdb.__version__}"
-        return literal(str(folder / "ducklake.duckdb_extension"))
-    return "ducklake"

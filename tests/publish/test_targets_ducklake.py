@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.errors import UsageError
-from llm_usage_warehouse.targets.ducklake import check_ducklake, extension, lake_path
+from llm_usage_warehouse.lake import extension
+from llm_usage_warehouse.targets.ducklake import check_ducklake, lake_path
 from tests.publish.publications import TABLES, Publications
 
 NOVEMBER = {"calls": "usage_date = date '2026-11-01'", "names": "true"}
