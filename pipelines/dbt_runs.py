@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from llm_usage_warehouse.lake import extension_folder
+from llm_usage_warehouse.lake import catalog_of, extension_folder
 from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -131,6 +131,7 @@ def macros_checksum(project: Path) -> str:
 def _environment(warehouse: WarehouseSettings) -> dict[str, str]:
     return {
         "LLM_USAGE_WAREHOUSE": str(warehouse.path),
+        "LLM_USAGE_CATALOG": catalog_of(warehouse),
         "LLM_USAGE_LAKE": warehouse.lake,
         "LLM_USAGE_EXTENSIONS": (
             extension_folder(work_folder(warehouse)) if warehouse.is_lake else ""

@@ -1,30 +1,37 @@
 """The warehouse as a DuckLake: rows in Parquet files, and a catalog that says which of them count.
 
 DuckDB reads and writes both, by its extension of that name. The catalog is a DuckDB file in the
-place of the private one, and each connection of a process shares one DuckDB that has it attached:
-two would lock each other out.
+place of the private one, or a Postgres database. All connections of a process share one DuckDB that
+has it attached: two would lock each other out of a file.
 """
 
 import hashlib
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 
-from llm_usage_warehouse.errors import UsageError
+from llm_usage_warehouse.errors import UsageError, in_a_line
 from llm_usage_warehouse.quoting import literal
+from llm_usage_warehouse.settings import WarehouseSettings
 
-PACKAGE = "duckdb-extension-ducklake"
+NEEDED = "[warehouse] engine names ducklake"
 
-FILE = "ducklake.duckdb_extension"
+LAKE = "ducklake"
+POSTGRES = "postgres_scanner"
+"""The extensions of DuckDB that a lake needs, the second for a catalog in Postgres."""
+
+KEPT = "7 days"
+"""How long a snapshot of a lake can be gone back to."""
 
 DATABASE = "warehouse"
 """The name by which a lake is attached, and which its views bear in their text."""
 
 
 def check_extension(because: str) -> None:
-    """Make sure that DuckDB finds its extension.
+    """Make sure that DuckDB finds its extension for lakes.
 
     Args:
         because: which setting needs it.
@@ -33,75 +40,91 @@ def check_extension(because: str) -> None:
         UsageError: it does not, or has one of another version.
     """
     with duckdb.connect() as connection:
-        try:
-            connection.execute(f"load {extension()}")
-        except duckdb.Error:
-            raise UsageError(
-                f"{because}, and DuckDB {duckdb.__version__} has no such extension here: "
-                f"pip install {PACKAGE}=={duckdb.__version__}, if there is one, or "
-                "`install ducklake` in DuckDB where it may reach the internet"
-            ) from None
+        load_extension(connection, LAKE, because)
 
 
-def extension() -> str:
-    """Return what DuckDB is to load: the file that PyPI's package has, or what it knows itself."""
-    file = _packaged()
-    return literal(str(file)) if file else "ducklake"
+def load_extension(
+    connection: duckdb.DuckDBPyConnection, name: str = LAKE, because: str = NEEDED
+) -> None:
+    """Have a connection's DuckDB load an extension: the file in PyPI's package, or what it has.
+
+    Raises:
+        UsageError: it finds none, or one of another version.
+    """
+    file = _packaged(name)
+    try:
+        connection.execute(f"load {literal(str(file)) if file else name}")
+    except duckdb.Error:
+        raise UsageError(
+            f"{because}, and DuckDB {duckdb.__version__} has no extension {name} here: "
+            f"pip install {_package(name)}=={duckdb.__version__}, if there is one, or "
+            f"`install {name}` in DuckDB where it may reach the internet"
+        ) from None
 
 
 def extension_folder(work: Path) -> str:
-    """Return the folder in which dbt's DuckDB finds the extension; empty where it knows one itself.
+    """Return the folder in which dbt's DuckDB finds the extensions; empty for its own.
 
     Args:
         work: where the folder may be made.
     """
-    file = _packaged()
-    if file is None:
+    files = [file for name in (LAKE, POSTGRES) if (file := _packaged(name))]
+    if not files:
         return ""
     with duckdb.connect() as connection:
         ((platform,),) = connection.execute("select platform from pragma_platform()").fetchall()
     folder = work / "extensions"
-    link = folder / f"v{duckdb.__version__}" / platform / FILE
-    link.parent.mkdir(parents=True, exist_ok=True)
-    fresh = link.with_suffix(f".{os.getpid()}")
-    fresh.symlink_to(file)
-    fresh.replace(link)
+    for file in files:
+        link = folder / f"v{duckdb.__version__}" / platform / file.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_suffix(f".{os.getpid()}")
+        fresh.symlink_to(file)
+        fresh.replace(link)
     return str(folder)
 
 
-def attached(catalog: Path, folder: str) -> duckdb.DuckDBPyConnection:
+def attached(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
     """Open a connection to the lake, which is made where it is not there.
 
-    Args:
-        catalog: the file that says which rows there are.
-        folder: where these are.
-
     Raises:
-        duckdb.Error: the catalog is open in another process, is no catalog, or is one whose files
-            are elsewhere.
+        UsageError: DuckDB has no extension for lakes, or the catalog's rows are elsewhere.
+        duckdb.Error: the catalog cannot be reached, is open in another process, or is none.
     """
-    digest = hashlib.sha256(str(catalog).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(catalog_of(warehouse).encode()).hexdigest()[:16]
     connection = duckdb.connect(f":memory:{digest}")
     try:
-        connection.execute(f"load {extension()}")
-        attach(connection, catalog, folder)
-        use(connection)
-    except duckdb.Error:
+        attach(connection, warehouse)
+    except (duckdb.Error, UsageError):
         connection.close()
         raise
     return connection
 
 
 def attach(
-    connection: duckdb.DuckDBPyConnection, catalog: Path, folder: str, *, read_only: bool = False
+    connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings, *, read_only: bool = False
 ) -> None:
-    """Attach the lake to a connection whose DuckDB has the extension."""
-    # Rows that lay in the catalog itself would keep a table of ours from having a `row_id`.
-    options = [f"data_path {literal(f'{folder}/')}", "data_inlining_row_limit 0"]
-    connection.execute(
-        f"attach if not exists {literal(f'ducklake:{catalog}')} as {DATABASE} "
-        f"({', '.join([*options, *['read_only'] * read_only])})"
-    )
+    """Attach the lake to a connection, and make it the database in which it looks for tables.
+
+    Raises:
+        UsageError: DuckDB has no extension for lakes, or the catalog's rows are elsewhere.
+        duckdb.Error: the catalog cannot be reached, is open in another process, or is none.
+    """
+    load_extension(connection)
+    if warehouse.catalog:
+        load_extension(connection, POSTGRES, "[warehouse] catalog is a Postgres database")
+    try:
+        connection.execute(
+            f"attach if not exists {literal(catalog_of(warehouse))} as {DATABASE} "
+            f"({', '.join(_options(warehouse, read_only=read_only))})"
+        )
+    except duckdb.Error as error:
+        if "DATA_PATH" not in str(error):
+            raise
+        raise UsageError(
+            f"the rows of the lake are not in {warehouse.lake}; set [warehouse] lake to where they "
+            f"are ({in_a_line(error)})"
+        ) from None
+    use(connection)
 
 
 def use(connection: duckdb.DuckDBPyConnection) -> None:
@@ -109,8 +132,40 @@ def use(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"use {DATABASE}.main")
 
 
-def _packaged() -> Path | None:
-    package = find_spec(PACKAGE.replace("-", "_"))
+def tidy(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make few files of many small ones, and remove what no snapshot of the last days needs."""
+    before = f"older_than => now() - interval '{KEPT}'"
+    connection.execute(f"call ducklake_expire_snapshots('{DATABASE}', {before})")
+    connection.execute(f"call ducklake_rewrite_data_files('{DATABASE}')")
+    connection.execute(f"call ducklake_merge_adjacent_files('{DATABASE}')")
+    connection.execute(f"call ducklake_cleanup_old_files('{DATABASE}', {before})")
+
+
+def catalog_of(warehouse: WarehouseSettings) -> str:
+    """Return what DuckDB attaches, a password with it."""
+    return f"ducklake:postgres:{warehouse.catalog}" if warehouse.catalog else (
+        f"ducklake:{warehouse.path}"
+    )
+
+
+def _options(warehouse: WarehouseSettings, *, read_only: bool) -> Iterator[str]:
+    yield f"data_path {literal(f'{warehouse.lake}/')}"
+    # Rows that lay in the catalog itself would keep a table of ours from having a `row_id`.
+    yield "data_inlining_row_limit 0"
+    if not warehouse.catalog and warehouse.path.exists():
+        # A DuckDB file of something else would be made one.
+        yield "create_if_not_exists false"
+    if read_only:
+        yield "read_only"
+
+
+def _packaged(name: str) -> Path | None:
+    package = find_spec(_package(name).replace("-", "_"))
     if package is None or package.origin is None:
         return None
-    return Path(package.origin).parent / "extensions" / f"v{duckdb.__version__}" / FILE
+    version = f"v{duckdb.__version__}"
+    return Path(package.origin).parent / "extensions" / version / f"{name}.duckdb_extension"
+
+
+def _package(name: str) -> str:
+    return f"duckdb-extension-{name.replace('_', '-')}"

@@ -1,9 +1,8 @@
 """The lake as dlt loads into it: dlt's own destination, on the connections of this process."""
 
-from pathlib import Path
-
 import dlt
 from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
 from dlt.destinations.impl.ducklake.configuration import (
     DuckLakeClientConfiguration,
@@ -28,28 +27,46 @@ class LakeDestination(dlt.destinations.ducklake):
     """
 
     def __init__(self, warehouse: WarehouseSettings) -> None:
+        catalog = warehouse.catalog or f"duckdb:///{warehouse.path}"
         super().__init__(
-            DuckLakeCredentials(
-                lake.DATABASE, catalog=f"duckdb:///{warehouse.path}", storage=warehouse.lake
-            )
+            DuckLakeCredentials(lake.DATABASE, catalog=catalog, storage=warehouse.lake)
         )
+        self._client_class = type("OurClient", (MergingLakeClient,), {"warehouse": warehouse})
 
     @property
     def client_class(self) -> type["MergingLakeClient"]:
         """What loads into the lake."""
-        return MergingLakeClient
+        return self._client_class
 
     @property
     def destination_type(self) -> str:
         """The name that dlt keeps in its state: any DuckLake destination can go on from it."""
         return "dlt.destinations.ducklake"
 
+    @classmethod
+    def adjust_capabilities(
+        cls,
+        caps: DestinationCapabilitiesContext,
+        config: DuckLakeClientConfiguration,
+        naming: NamingConvention | None,
+    ) -> DestinationCapabilitiesContext:
+        """Have tables loaded one after the other: those of one DuckDB conflict in the catalog."""
+        found = super().adjust_capabilities(caps, config, naming)
+        found.loader_parallelism_strategy = "sequential"
+        return found
+
     def give_memory_for(self, package: Package) -> None:
         """Leave the memory as it is: rows are written to Parquet as they come."""
 
 
 class MergingLakeClient(MergingClient, DuckLakeClient):
-    """dlt's client for DuckLake, which leaves the files of merged tables where they are."""
+    """dlt's client for DuckLake, which leaves the files of merged tables where they are.
+
+    Attributes:
+        warehouse: whose lake.
+    """
+
+    warehouse: WarehouseSettings
 
     def __init__(
         self,
@@ -63,6 +80,7 @@ class MergingLakeClient(MergingClient, DuckLakeClient):
             config.normalize_staging_dataset_name(schema),
             config.credentials,
             capabilities,
+            self.warehouse,
         )
 
 
@@ -70,10 +88,20 @@ class _SqlClient(DuckLakeSqlClient):
     """dlt's, on the DuckDB that this process has the lake attached to: dlt would open another one,
     which the catalog's lock keeps out, and detach it."""
 
+    def __init__(
+        self,
+        dataset_name: str,
+        staging_dataset_name: str,
+        credentials: DuckLakeCredentials,
+        capabilities: DestinationCapabilitiesContext,
+        warehouse: WarehouseSettings,
+    ) -> None:
+        super().__init__(dataset_name, staging_dataset_name, credentials, capabilities)
+        self._warehouse = warehouse
+
     @raise_open_connection_error
     def open_connection(self) -> DuckDBPyConnection:
-        credentials = self.credentials
-        self._conn = lake.attached(Path(credentials.catalog.database), credentials.storage_url)
+        self._conn = lake.attached(self._warehouse)
         self._conn.execute("set TimeZone = 'UTC'")
         self._conn.execute("set enable_progress_bar = false")
         return self._conn

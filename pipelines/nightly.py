@@ -7,12 +7,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+import duckdb
 from pendulum import DateTime
 
+from llm_usage_warehouse import lake
 from llm_usage_warehouse.connectors import Source, connectors
 from llm_usage_warehouse.dbt_runs import imported_ahead
 from llm_usage_warehouse.ecb import fetch_rates
-from llm_usage_warehouse.errors import RunError
+from llm_usage_warehouse.errors import RunError, in_a_line
 from llm_usage_warehouse.extraction import Watcher
 from llm_usage_warehouse.one_source import Run, SourceOutcome, load_source
 from llm_usage_warehouse.page import write_after_publishing
@@ -20,7 +22,7 @@ from llm_usage_warehouse.publish import Published, publish
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets import write_targets
 from llm_usage_warehouse.transform import Outcome, transform
-from llm_usage_warehouse.warehouse import HeldFile, writing
+from llm_usage_warehouse.warehouse import HeldFile, connect, writing
 
 
 @dataclass
@@ -90,7 +92,19 @@ def run_night(
         except RunError as error:
             # What was loaded is to be told all the same.
             night.stopped = str(error)
+        if warehouse.is_lake:
+            night.warnings += _tidied(warehouse)
     return night
+
+
+def _tidied(warehouse: WarehouseSettings) -> list[str]:
+    """Keep the lake's files few, and return what went wrong, as the night itself is done."""
+    try:
+        with connect(warehouse) as connection:
+            lake.tidy(connection)
+    except duckdb.Error as error:
+        return [f"the lake was not tidied: {in_a_line(error)}; the next night does it"]
+    return []
 
 
 def _build(night: Night, warehouse: WarehouseSettings) -> None:

@@ -138,6 +138,12 @@ class WarehouseSettings:
     lake: str = setting(
         "the folder of a lake's Parquet files, or an address such as s3://bucket/folder", "data/lake"
     )
+    catalog: str = setting(
+        "a Postgres database for a lake's catalog, in place of a file, so that several machines can "
+        "load into it: postgresql://user:password@host:5432/database",
+        "",
+        secret=True,
+    )
     published_path: Path = setting(
         "the DuckDB file that people and BI tools read", Path("data/llm_usage.duckdb")
     )

@@ -75,7 +75,8 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
                 f"{warehouse.path} is a DuckDB file of something else; set [warehouse] path to "
                 "another one"
             )
-        warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
+        if warehouse.path.exists():
+            warehouse.path.chmod(warehouse.path.stat().st_mode & ~OTHERS)
         yield
 
 
@@ -86,7 +87,7 @@ def writing_loaded(warehouse: WarehouseSettings) -> Iterator[None]:
     Raises:
         RunError: as `writing`, or nothing is loaded yet.
     """
-    if not warehouse.path.exists():
+    if not (warehouse.catalog or warehouse.path.exists()):
         raise RunError(NOTHING_LOADED)
     with writing(warehouse):
         if not is_loaded(warehouse):
@@ -147,7 +148,7 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     """
     try:
         if warehouse.is_lake:
-            connection = lake.attached(warehouse.path, warehouse.lake)
+            connection = lake.attached(warehouse)
         else:
             connection = _file(warehouse, read_only=read_only)
     except duckdb.Error as error:
@@ -178,9 +179,7 @@ def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     try:
         if warehouse.is_lake:
-            connection.execute(f"load {lake.extension()}")
-            lake.attach(connection, warehouse.path, warehouse.lake, read_only=True)
-            lake.use(connection)
+            lake.attach(connection, warehouse, read_only=True)
         else:
             name, path = quoted(warehouse.path.stem), literal(warehouse.path)
             connection.execute(f"attach {path} as {name} (read_only); use {name}.main")
@@ -204,7 +203,7 @@ def is_loaded(warehouse: WarehouseSettings) -> bool:
     Raises:
         RunError: a program has the file open, or it is no DuckDB file.
     """
-    if not warehouse.path.exists():
+    if not (warehouse.catalog or warehouse.path.exists()):
         return False
     with connect(warehouse, read_only=True) as connection:
         schemas = connection.execute(

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from llm_usage_warehouse.errors import RunError
-from llm_usage_warehouse.lake import check_extension, extension
+from llm_usage_warehouse.lake import KEPT, check_extension, load_extension
 from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.targets.changes import OWN_SCHEMA, Place, rows_of
@@ -18,9 +18,6 @@ from llm_usage_warehouse.warehouse import keep_to_limits
 
 OWN_TABLE = "publication_of_lake"
 """Where the lake has the id of its publication."""
-
-KEPT = "7 days"
-"""How long a snapshot can be gone back to; files that none needs any more are removed."""
 
 
 def lake_path(warehouse: WarehouseSettings) -> Path:
@@ -55,7 +52,7 @@ def write_ducklake(
     files = catalog.with_name(f"{catalog.name}.files")
     # The published file is open for reading only, and so is all that is attached to it.
     with duckdb.connect() as connection:
-        connection.execute(f"load {extension()}")
+        load_extension(connection)
         keep_to_limits(connection, warehouse)
         connection.execute(
             f"attach {literal(str(warehouse.published_path))} as published (read_only)"

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.errors import UsageError
-from llm_usage_warehouse.lake import extension
+from llm_usage_warehouse.lake import load_extension
 from llm_usage_warehouse.targets.ducklake import check_ducklake, lake_path
 from tests.publish.publications import TABLES, Publications
 
@@ -37,7 +37,7 @@ def publications(tmp_path: Path) -> Iterator[Publications]:
 
 def ask(publications: Publications, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
-        connection.execute(f"load {extension()}")
+        load_extension(connection)
         connection.execute(
             f"attach 'ducklake:{lake_path(publications.settings)}' as lake (read_only)"
         )
@@ -78,7 +78,7 @@ def test_a_catalog_that_is_open_elsewhere_is_written_the_next_night(
     publications: Publications,
 ) -> None:
     with duckdb.connect() as connection:
-        connection.execute(f"load {extension()}")
+        load_extension(connection)
         connection.execute(f"attach 'ducklake:{lake_path(publications.settings)}' as lake")
         connection.execute("from lake.main.costs")
         failed = publications.publish(INSERT, NOVEMBER)
@@ -91,7 +91,7 @@ def test_a_catalog_that_is_open_elsewhere_is_written_the_next_night(
 def test_a_lake_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     publications = Publications(tmp_path, "ducklake")
     with duckdb.connect() as connection:
-        connection.execute(f"load {extension()}")
+        load_extension(connection)
         connection.execute(f"attach 'ducklake:{lake_path(publications.settings)}' as lake")
         connection.execute("create table lake.theirs as select 1 as number")
     assert "not written by llm-usage; move it" in publications.publish(TABLES)["ducklake"]
