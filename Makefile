@@ -10,13 +10,15 @@ MONTH ?= $(shell date +%Y-%m)
 READY := $(VENV)/.ready
 # What Spark runs in; its jars and the lake lie beside it.
 SPARK := data/spark/venv
+# What the tests of a lake run in: DuckDB in the version that PyPI has the extension for.
+LAKE := data/ducklake/venv
 # What Superset runs in, and where it is served; what the notebook runs in.
 SUPERSET := data/superset/venv
 PORT ?= 8088
 NOTEBOOK := data/notebook-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook spark-test clean lock
+.PHONY: help demo nightly test test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook spark-test ducklake-test clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -39,10 +41,10 @@ test: $(READY) lint ## Check style and types, run the tests
 	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## The tests that neither load nor run dbt: under a minute
-	$(RUN)/pytest --numprocesses 4 --dist worksteal -m 'not long and not slow and not superset'
+	$(RUN)/pytest --numprocesses 4 --dist worksteal -m 'not long and not slow and not superset and not ducklake'
 
 test-all: $(READY) lint ## The same with every further case of them, before a release
-	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not superset'
+	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not superset and not ducklake'
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .
@@ -102,6 +104,14 @@ $(SPARK)/.ready: $(READY) pipelines/dev/spark/requirements.txt
 	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(LAKE)/.ready: $(READY) tests/lake/requirements.txt
+	@echo "installing DuckLake in $(LAKE), once"
+	@mkdir -p data && $(PYTHON) -m venv --clear $(LAKE)
+	@$(RUN)/uv pip install --quiet --python $(LAKE)/bin/python --require-hashes -r requirements.lock
+	@$(RUN)/uv pip install --quiet --python $(LAKE)/bin/python --require-hashes -r tests/lake/requirements.txt
+	@$(RUN)/uv pip install --quiet --python $(LAKE)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
 superset: $(READY) $(SUPERSET)/.ready ## Serve a dashboard of the published file on 127.0.0.1:PORT (8088)
 	@$(RUN)/python -m llm_usage_warehouse.superset $(SUPERSET) --port $(PORT)
 
@@ -114,6 +124,12 @@ notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marim
 
 spark-test: $(SPARK)/.ready ## Build the demo's two nights on a Spark cluster of this machine, too, and compare
 	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark
+
+ducklake-test: $(LAKE)/.ready ## Nights into a lake, with either catalog, against those into a DuckDB file; kills, too
+	$(LAKE)/bin/pytest -m "" tests/lake tests/publish/test_targets_ducklake.py
+	WAREHOUSE__ENGINE=ducklake $(LAKE)/bin/pytest --numprocesses 2 --dist loadfile \
+		tests/aiproxy tests/alibaba_model_router tests/tencent_lke tests/weave \
+		tests/load/test_crash.py tests/load/test_one_source.py tests/load/test_audit_night.py
 
 clean: ## Remove the data folder; asks where it is not the demo's (FORCE=1 does not)
 	@if [ -d data ] && [ ! -e data/DEMO ] && [ "$(FORCE)" != 1 ]; then \
@@ -132,3 +148,6 @@ lock: $(READY) ## Resolve the lock anew, for every supported Python at once
 	$(RUN)/uv pip compile pipelines/dev/spark/requirements.in --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
 		-o pipelines/dev/spark/requirements.txt
+	$(RUN)/uv --no-config pip compile tests/lake/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
+		-o tests/lake/requirements.txt

@@ -23,9 +23,15 @@ def copy_files(warehouse: WarehouseSettings, folder: Path) -> dict[Path, int]:
         the bytes of each copy.
 
     Raises:
-        UsageError: the folder holds a file of one of the names.
+        UsageError: the folder holds a file of one of the names, or the warehouse is a lake.
         RunError: there is nothing to copy, or no room for it.
     """
+    if warehouse.is_lake:
+        raise UsageError(
+            f"a lake is too large to be copied by this command; copy {warehouse.lake} by the means "
+            "of where it lies, after its catalog: a file of it is never changed, and none that the "
+            "copied catalog needs is removed for seven days"
+        )
     wanted = [warehouse.path, warehouse.published_path, demo_flag(warehouse)]
     files = [path for path in wanted if path.exists()]
     if warehouse.published_path not in files:

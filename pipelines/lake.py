@@ -143,8 +143,10 @@ def tidy(connection: duckdb.DuckDBPyConnection) -> None:
 
 def catalog_of(warehouse: WarehouseSettings) -> str:
     """Return what DuckDB attaches, a password with it."""
-    return f"ducklake:postgres:{warehouse.catalog}" if warehouse.catalog else (
-        f"ducklake:{warehouse.path}"
+    return (
+        f"ducklake:postgres:{warehouse.catalog}"
+        if warehouse.catalog
+        else (f"ducklake:{warehouse.path}")
     )
 
 

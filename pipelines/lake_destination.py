@@ -85,8 +85,10 @@ class MergingLakeClient(MergingClient, DuckLakeClient):
 
 
 class _SqlClient(DuckLakeSqlClient):
-    """dlt's, on the DuckDB that this process has the lake attached to: dlt would open another one,
-    which the catalog's lock keeps out, and detach it."""
+    """dlt's, on the DuckDB that this process has the lake attached to.
+
+    dlt would open another one, which the catalog's lock keeps out.
+    """
 
     def __init__(
         self,
@@ -109,4 +111,4 @@ class _SqlClient(DuckLakeSqlClient):
     def close_connection(self) -> None:
         if self._conn:
             self._conn.close()
-            self._conn = None
+            self._conn = None  # type: ignore[assignment]  # dlt's own word for closed

@@ -24,7 +24,14 @@ from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.http import Limits
 from llm_usage_warehouse.places import misplaced
 from llm_usage_warehouse.setting_files import OF_DLT, project_root, read_files, unknown_settings
-from llm_usage_warehouse.values import ENGINES, RULES, TARGETS, check_secret, memory_bytes, read_value
+from llm_usage_warehouse.values import (
+    ENGINES,
+    RULES,
+    TARGETS,
+    check_secret,
+    memory_bytes,
+    read_value,
+)
 from llm_usage_warehouse.windows import SECONDS, Cadence, Grid
 
 T = TypeVar("T")
@@ -131,16 +138,17 @@ class WarehouseSettings:
         "the private DuckDB file that loads and models write", Path("data/warehouse.duckdb")
     )
     engine: str = setting(
-        f"what the private warehouse is, of: {', '.join(ENGINES)}. A lake has a catalog, `path` with "
-        "the ending .ducklake, and its rows as Parquet files in `lake`",
+        f"what the private warehouse is, of: {', '.join(ENGINES)}. A lake has a catalog, `path` "
+        "with the ending .ducklake, and its rows as Parquet files in `lake`",
         ENGINES[0],
     )
     lake: str = setting(
-        "the folder of a lake's Parquet files, or an address such as s3://bucket/folder", "data/lake"
+        "the folder of a lake's Parquet files, or an address such as s3://bucket/folder",
+        "data/lake",
     )
     catalog: str = setting(
-        "a Postgres database for a lake's catalog, in place of a file, so that several machines can "
-        "load into it: postgresql://user:password@host:5432/database",
+        "a Postgres database for a lake's catalog, in place of a file, so that several machines "
+        "can load into it: postgresql://user:password@host:5432/database",
         "",
         secret=True,
     )
@@ -278,7 +286,7 @@ def load_warehouse() -> WarehouseSettings:
 
 def _private_path(root: Path, found: WarehouseSettings) -> Path:
     path = root / found.path
-    # A lake's catalog is a DuckDB file as well: it must not be made inside a warehouse that is there.
+    # A lake's catalog is a DuckDB file as well, and must not be made in a warehouse that is there.
     return path.with_suffix(".ducklake") if found.is_lake else path
 
 

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
@@ -43,7 +44,7 @@ TARGETS = ("duckdb", "parquet", "postgres", "ducklake")
 """Where what is published can be written."""
 
 ENGINES = ("duckdb", "ducklake")
-"""What the private warehouse can be: one DuckDB file, or a catalog and a folder of Parquet files."""
+"""What the private warehouse can be: one DuckDB file, or a catalog and a folder of Parquet."""
 
 FIRST_YEAR = 2000
 """No vendor has a call of an earlier year: whoever writes one has mistyped it."""
@@ -283,6 +284,11 @@ def _check_engine(value: str) -> None:
     _check_one_of(ENGINES, value)
 
 
+def _check_catalog(value: str) -> None:
+    if value and urlsplit(value).scheme not in ("postgresql", "postgres"):
+        raise UsageError("must be postgresql://user:password@host:5432/database")
+
+
 def _check_one_of(known: Sequence[str], value: str) -> None:
     if value not in known:
         meant = difflib.get_close_matches(value.lower(), known, 1)
@@ -303,6 +309,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "published_mode": _check_mode,
     "publish": _check_targets,
     "engine": _check_engine,
+    "catalog": _check_catalog,
     "rates": _check_rates,
     "rates_url": _check_address,
     "memory_limit": _check_memory,

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
@@ -18,6 +19,7 @@ from llm_usage_warehouse.errors import (
     is_held_elsewhere,
     next_step,
 )
+from llm_usage_warehouse.lake_lock import lake_locked
 from llm_usage_warehouse.packages import LEDGER, LEDGER_SCHEMA
 from llm_usage_warehouse.places import READABLE_FROM, is_ours
 from llm_usage_warehouse.quoting import literal, quoted
@@ -37,7 +39,8 @@ def locked(warehouse: WarehouseSettings) -> Iterator[None]:
     folder that is made 0700.
 
     Raises:
-        RunError: another run holds it, or its folder cannot be written to.
+        RunError: another run holds it, its folder cannot be written to, or a lake's catalog cannot
+            be reached.
     """
     folder = warehouse.data_folder
     before = os.umask(OTHERS)
@@ -53,7 +56,8 @@ def locked(warehouse: WarehouseSettings) -> Iterator[None]:
         raise RunError(f"{in_a_line(error)}; {next_step(error)}") from None
     else:
         try:
-            yield
+            with lake_locked(warehouse):
+                yield
         finally:
             lock.release()
     finally:
@@ -220,6 +224,9 @@ def is_loaded(warehouse: WarehouseSettings) -> bool:
 def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
     """Say in one line why the file could not be opened, and what to do."""
     text = str(error)
+    if warehouse.catalog:
+        hidden = text.replace(urlsplit(warehouse.catalog).password or "\0", "***")
+        return f"the catalog of the lake cannot be opened: {hidden.splitlines()[0]}"
     if is_held_elsewhere(error):
         holder = text.split("Conflicting lock is held in ", 1)[-1].split(". See", 1)[0]
         return (

@@ -6,7 +6,6 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-import duckdb
 import pendulum
 import pytest
 from pendulum import DateTime
@@ -20,7 +19,7 @@ from llm_usage_warehouse.read_ahead import ReadAhead
 from llm_usage_warehouse.settings import in_environment, load_warehouse
 from llm_usage_warehouse.simulator import Personality, Simulator, World
 from llm_usage_warehouse.streams import Pull
-from llm_usage_warehouse.warehouse import writing
+from llm_usage_warehouse.warehouse import connect, writing
 
 T = TypeVar("T")
 
@@ -90,8 +89,7 @@ class Project:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the private warehouse."""
-        with duckdb.connect(str(load_warehouse().path), read_only=True) as connection:
-            connection.execute("set TimeZone = 'UTC'")
+        with connect(load_warehouse(), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
     def one(self, sql: str) -> Any:
