@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_usage_warehouse.dbt_runs import HELD_SOURCES, run_dbt, work_folder
-from llm_usage_warehouse.errors import NOTHING_LOADED, RunError
+from llm_usage_warehouse.errors import NOTHING_LOADED, RunError, UsageError
 from llm_usage_warehouse.holding import held_now
 from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
@@ -34,8 +34,14 @@ def copy_for_dev(warehouse: WarehouseSettings) -> bool:
     """Make the copy, and say whether it was: it stays as it is until the warehouse has changed.
 
     Raises:
+        UsageError: the warehouse has no file to be copied.
         RunError: nothing is loaded yet, or somebody is writing the warehouse.
     """
+    if warehouse.catalog:
+        raise UsageError(
+            "--dev works on a copy of the private file, and this lake has its catalog in Postgres; "
+            "try models on a lake of its own, by [warehouse] catalog and lake"
+        )
     dev = dev_warehouse(warehouse)
     copied_from = dev.data_folder / "copied_from"
     with locked(warehouse):

@@ -99,7 +99,7 @@ def _begin_anew(warehouse: WarehouseSettings) -> None:
 
 def _notes(warehouse: WarehouseSettings) -> Iterator[Fault]:
     """Yield a fault for each dataset whose tables are not those that dlt knows of."""
-    if not warehouse.path.exists():
+    if not warehouse.may_be_there:
         return
     for connector in connectors().values():
         with connect(warehouse) as connection:

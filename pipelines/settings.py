@@ -213,6 +213,11 @@ class WarehouseSettings:
         return self.engine == "ducklake"
 
     @property
+    def may_be_there(self) -> bool:
+        """Whether there is a private file, or a server that has to be asked for a catalog."""
+        return bool(self.catalog) or self.path.exists()
+
+    @property
     def memory_for_duckdb(self) -> str:
         """What a process leaves of `memory_limit` to the DuckDB in it; never below half."""
         size = memory_bytes(self.memory_limit)

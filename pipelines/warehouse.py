@@ -91,7 +91,7 @@ def writing_loaded(warehouse: WarehouseSettings) -> Iterator[None]:
     Raises:
         RunError: as `writing`, or nothing is loaded yet.
     """
-    if not (warehouse.catalog or warehouse.path.exists()):
+    if not warehouse.may_be_there:
         raise RunError(NOTHING_LOADED)
     with writing(warehouse):
         if not is_loaded(warehouse):
@@ -207,7 +207,7 @@ def is_loaded(warehouse: WarehouseSettings) -> bool:
     Raises:
         RunError: a program has the file open, or it is no DuckDB file.
     """
-    if not (warehouse.catalog or warehouse.path.exists()):
+    if not warehouse.may_be_there:
         return False
     with connect(warehouse, read_only=True) as connection:
         schemas = connection.execute(

@@ -1,7 +1,6 @@
 """A lake holds what a DuckDB file does, whatever happens to the nights that fill it."""
 
 import random
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -62,14 +61,12 @@ def test_a_night_that_is_killed_is_finished_by_the_next(
 ) -> None:
     file = Nights(tmp_path / "file", vendors)
     file.run()
-    began = time.monotonic()
-    sizes = random.Random(20)
-    # A night takes some 30 seconds: half of the moments are of the load, half of the models.
+    moments = random.Random(20)
+    # A night takes some 30 seconds: some of the moments are of the load, some of the models.
     for _ in range(4):
         with lake.begin() as process:
-            time.sleep(sizes.uniform(3, 25))
-            process.send_signal(signal.SIGKILL)
-    assert time.monotonic() - began < 600
+            time.sleep(moments.uniform(3, 25))
+            process.kill()
     lake.run()
     assert lake.published() == file.published()
 
@@ -117,12 +114,3 @@ def test_a_catalog_that_another_program_has_open_is_waited_for_by_its_user(
         code, said = night.tried("weave")
     assert (code, "is open in another program" in said) == (1, True)
     night.run("weave")
-
-
-def test_a_catalog_that_cannot_be_reached_is_named_without_its_password(
-    tmp_path: Path, vendors: Simulator
-) -> None:
-    address = "postgresql://writer:pass-example@127.0.0.1:1/postgres"
-    code, said = Nights(tmp_path / "lake", vendors, engine="ducklake", catalog=address).tried()
-    assert (code, "the catalog of the lake cannot be reached" in said) == (1, True)
-    assert "pass-example" not in said
