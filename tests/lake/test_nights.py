@@ -2,19 +2,32 @@
 
 import random
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from llm_usage_warehouse.simulator import Simulator
-from tests.lake.nights import Nights, deliver_late, ended, four_vendors
+from tests.lake.nights import Nights, Rows, deliver_late, ended, four_vendors
 from tests.loads import NOW
 from tests.publish.postgres_server import serving, why_not
 
 pytestmark = pytest.mark.ducklake
+
+
+WITHOUT_POSTGRES = why_not()
+
+POSTGRES = pytest.param(
+    serving, marks=pytest.mark.skipif(WITHOUT_POSTGRES is not None, reason=str(WITHOUT_POSTGRES))
+)
+
+
+@contextmanager
+def in_a_file() -> Iterator[str]:
+    """Have a lake's catalog in a file, which is where it is without another word."""
+    yield ""
 
 
 @pytest.fixture(scope="module")
@@ -24,63 +37,63 @@ def vendors() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    if why := why_not():
-        pytest.skip(why)
-    with serving() as address:
-        yield address
+def expected(vendors: Simulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
+    """What an undisturbed night into a DuckDB file publishes."""
+    file = Nights(tmp_path_factory.mktemp("expected") / "file", vendors)
+    file.run()
+    return file.published()
 
 
-@pytest.fixture(params=["file", "postgres"])
-def lake(request: pytest.FixtureRequest, tmp_path: Path, vendors: Simulator) -> Iterator[Nights]:
-    """A project whose warehouse is a lake, with either catalog."""
-    is_file = request.param == "file"
-    if not is_file and (why := why_not()):
-        pytest.skip(why)
-    with nullcontext("") if is_file else serving() as catalog:
-        yield Nights(tmp_path / "lake", vendors, engine="ducklake", catalog=catalog)
-
-
+@pytest.mark.parametrize("catalog", [in_a_file, POSTGRES])
 def test_every_published_table_is_that_of_a_duckdb_file(
-    lake: Nights, tmp_path: Path, vendors: Simulator
+    tmp_path: Path, catalog: Callable[[], AbstractContextManager[str]]
 ) -> None:
-    file = Nights(tmp_path / "file", vendors)
-    for one in (file, lake):
-        one.run()
-    assert lake.published() == file.published()
-    deliver_late(vendors)
-    for one in (file, lake):
-        one.run(now=NOW.add(hours=1))
-    assert lake.published() == file.published()
+    with four_vendors() as vendors, catalog() as address:
+        file = Nights(tmp_path / "file", vendors)
+        lake = Nights(tmp_path / "lake", vendors, engine="ducklake", catalog=address)
+        for one in (file, lake):
+            one.run()
+        assert lake.published() == file.published()
+        deliver_late(vendors)
+        for one in (file, lake):
+            one.run(now=NOW.add(hours=1))
+        assert lake.published() == file.published()
     assert (lake.folder / "data/lake/raw_aiproxy/logs").is_dir()
+    assert (lake.folder / "data/warehouse.ducklake").exists() == (catalog is in_a_file)
     assert not (lake.folder / "data/warehouse.duckdb").exists()
 
 
+@pytest.mark.parametrize("catalog", [in_a_file, POSTGRES])
 def test_a_night_that_is_killed_is_finished_by_the_next(
-    lake: Nights, tmp_path: Path, vendors: Simulator
+    tmp_path: Path,
+    vendors: Simulator,
+    expected: dict[str, Rows],
+    catalog: Callable[[], AbstractContextManager[str]],
 ) -> None:
-    file = Nights(tmp_path / "file", vendors)
-    file.run()
     moments = random.Random(20)
-    # A night takes some 30 seconds: some of the moments are of the load, some of the models.
-    for _ in range(4):
-        with lake.begin() as process:
-            time.sleep(moments.uniform(3, 25))
-            process.kill()
-    lake.run()
-    assert lake.published() == file.published()
+    with catalog() as address:
+        lake = Nights(tmp_path / "lake", vendors, engine="ducklake", catalog=address)
+        # A night takes some 30 seconds: some of the moments are of the load, some of the models.
+        for _ in range(4):
+            with lake.begin() as process:
+                time.sleep(moments.uniform(3, 25))
+                process.kill()
+        lake.run()
+    assert lake.published() == expected
 
 
-def test_two_machines_load_into_one_lake(tmp_path: Path, vendors: Simulator, postgres: str) -> None:
-    file = Nights(tmp_path / "file", vendors)
-    file.run()
-    settings = {"engine": "ducklake", "catalog": postgres, "lake": str(tmp_path / "lake")}
-    one = Nights(tmp_path / "one", vendors, **settings)
-    other = Nights(tmp_path / "other", vendors, **settings)
-    with one.begin("aiproxy", "weave") as left, other.begin("tencent_lke") as right:
-        assert ended(left) == ended(right) == (0, "")
-    one.run("alibaba_model_router")
-    assert one.published() == file.published()
+@pytest.mark.skipif(WITHOUT_POSTGRES is not None, reason=str(WITHOUT_POSTGRES))
+def test_two_machines_load_into_one_lake(
+    tmp_path: Path, vendors: Simulator, expected: dict[str, Rows]
+) -> None:
+    with serving() as address:
+        settings = {"engine": "ducklake", "catalog": address, "lake": str(tmp_path / "lake")}
+        one = Nights(tmp_path / "one", vendors, **settings)
+        other = Nights(tmp_path / "other", vendors, **settings)
+        with one.begin("aiproxy", "weave") as left, other.begin("tencent_lke") as right:
+            assert ended(left) == ended(right) == (0, "")
+        one.run("alibaba_model_router")
+    assert one.published() == expected
 
 
 def test_a_file_of_something_else_is_not_made_a_catalog(tmp_path: Path, vendors: Simulator) -> None:

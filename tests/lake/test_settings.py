@@ -82,7 +82,7 @@ def test_a_copy_of_a_lake_is_not_for_these_commands(tmp_path: Path) -> None:
 def test_a_catalog_that_cannot_be_reached_is_named_without_its_password(tmp_path: Path) -> None:
     lake = WarehouseSettings(path=tmp_path / "w.ducklake", engine="ducklake", catalog=CATALOG)
     with (
-        pytest.raises(RunError, match="cannot be reached.*then run this again") as error,
+        pytest.raises(RunError, match=r"cannot be reached.*then run this again") as error,
         writing(lake),
     ):
         pass
