@@ -87,7 +87,8 @@ def attached(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
     """Open a connection to the lake, which is made where it is not there.
 
     Raises:
-        UsageError: DuckDB has no extension for lakes, or the catalog's rows are elsewhere.
+        UsageError: DuckDB has no extension for lakes, the catalog's rows are elsewhere, or it is of
+            another version.
         duckdb.Error: the catalog cannot be reached, is open in another process, or is none.
     """
     digest = hashlib.sha256(catalog_of(warehouse).encode()).hexdigest()[:16]
@@ -106,7 +107,8 @@ def attach(
     """Attach the lake to a connection, and make it the database in which it looks for tables.
 
     Raises:
-        UsageError: DuckDB has no extension for lakes, or the catalog's rows are elsewhere.
+        UsageError: DuckDB has no extension for lakes, the catalog's rows are elsewhere, or it is of
+            another version.
         duckdb.Error: the catalog cannot be reached, is open in another process, or is none.
     """
     load_extension(connection)
@@ -118,12 +120,9 @@ def attach(
             f"({', '.join(_options(warehouse, read_only=read_only))})"
         )
     except duckdb.Error as error:
-        if "DATA_PATH" not in str(error):
-            raise
-        raise UsageError(
-            f"the rows of the lake are not in {warehouse.lake}; set [warehouse] lake to where they "
-            f"are ({in_a_line(error)})"
-        ) from None
+        if next_step := _next_step(str(error), warehouse):
+            raise UsageError(f"{next_step} ({in_a_line(error)})") from None
+        raise
     use(connection)
 
 
@@ -143,11 +142,24 @@ def tidy(connection: duckdb.DuckDBPyConnection) -> None:
 
 def catalog_of(warehouse: WarehouseSettings) -> str:
     """Return what DuckDB attaches, a password with it."""
-    return (
-        f"ducklake:postgres:{warehouse.catalog}"
-        if warehouse.catalog
-        else (f"ducklake:{warehouse.path}")
-    )
+    place = f"postgres:{warehouse.catalog}" if warehouse.catalog else warehouse.path
+    return f"ducklake:{place}"
+
+
+def _next_step(error: str, warehouse: WarehouseSettings) -> str | None:
+    """Return what to do where the catalog is a catalog, and cannot be used as things are set."""
+    if "DATA_PATH" in error:
+        return (
+            f"the rows of the lake are not in {warehouse.lake}; set [warehouse] lake to where they "
+            "are"
+        )
+    if "version mismatch" in error:
+        return (
+            "the lake is of another version of DuckLake; run the DuckDB that wrote it, or migrate "
+            "it once, with a copy of its catalog at hand: attach it in DuckDB with "
+            "`automatic_migration true`"
+        )
+    return None
 
 
 def _options(warehouse: WarehouseSettings, *, read_only: bool) -> Iterator[str]:

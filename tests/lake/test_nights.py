@@ -118,6 +118,15 @@ def test_rows_that_are_elsewhere_are_asked_for(tmp_path: Path, vendors: Simulato
     assert (code, "set [warehouse] lake to where they are" in said) == (1, True)
 
 
+def test_a_lake_of_another_version_is_left_as_it_is(tmp_path: Path, vendors: Simulator) -> None:
+    night = Nights(tmp_path / "lake", vendors, engine="ducklake")
+    night.run("weave")
+    with duckdb.connect(str(night.folder / "data/warehouse.ducklake")) as catalog:
+        catalog.execute("update ducklake_metadata set value = '0.2' where key = 'version'")
+    code, said = night.tried("weave")
+    assert (code, "run the DuckDB that wrote it" in said) == (1, True)
+
+
 def test_a_catalog_that_another_program_has_open_is_waited_for_by_its_user(
     tmp_path: Path, vendors: Simulator
 ) -> None:
