@@ -284,6 +284,8 @@ def load_warehouse() -> WarehouseSettings:
             seeds=root / found.seeds,
         )
         problems += misplaced(found.path, found.published_path)
+        if found.catalog and not found.is_lake:
+            problems.append('[warehouse] catalog is a lake\'s: set engine = "ducklake", too')
     if problems or not found or not alerts:
         raise UsageError(*problems)
     return replace(found, alerts=alerts)

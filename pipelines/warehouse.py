@@ -158,9 +158,7 @@ def connect(warehouse: WarehouseSettings, *, read_only: bool = False) -> duckdb.
     except duckdb.Error as error:
         raise RunError(locked_or_broken(warehouse, error)) from None
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
-    # A bar that DuckDB draws of its own would end up in a log.
-    connection.execute("set enable_progress_bar = false")
+    keep_to_limits(connection, warehouse)
     return connection
 
 
@@ -195,9 +193,14 @@ def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
 
 
 def keep_to_limits(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
-    """Hold a connection that is not to the private file to its memory, and let it spill beside."""
+    """Hold a connection to its memory, and let it spill beside the private file."""
     connection.execute("set memory_limit = ?", [warehouse.memory_for_duckdb])
-    connection.execute("set temp_directory = ?", [f"{warehouse.path}.tmp"])
+    folder = f"{warehouse.path}.tmp"
+    ((known,),) = connection.execute("select current_setting('temp_directory')").fetchall()
+    # It cannot be set again, not even to the same, once something was written there.
+    if known != folder:
+        connection.execute("set temp_directory = ?", [folder])
+    # A bar that DuckDB draws of its own would end up in a log.
     connection.execute("set enable_progress_bar = false")
 
 

@@ -70,6 +70,12 @@ def test_a_missing_extension_is_named_with_its_package(tmp_path: Path) -> None:
         transform(lake, connectors().values())
 
 
+def test_a_catalog_without_a_lake_is_asked_for_its_engine(project: pytest.MonkeyPatch) -> None:
+    project.setenv("WAREHOUSE__CATALOG", CATALOG)
+    with pytest.raises(UsageError, match='set engine = "ducklake", too'):
+        load_warehouse()
+
+
 def test_a_copy_of_a_lake_is_not_for_these_commands(tmp_path: Path) -> None:
     lake = WarehouseSettings(path=tmp_path / "w.ducklake", engine="ducklake", catalog=CATALOG)
     with pytest.raises(UsageError, match="after its catalog"):
