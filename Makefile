@@ -112,7 +112,9 @@ $(LAKE)/.ready: $(READY) tests/lake/requirements.txt
 	@echo "installing DuckLake in $(LAKE), once"
 	@mkdir -p data && $(PYTHON) -m venv --clear $(LAKE)
 	@$(RUN)/uv pip install --quiet --python $(LAKE)/bin/python --require-hashes -r requirements.lock
-	@$(RUN)/uv pip install --quiet --python $(LAKE)/bin/python --require-hashes -r tests/lake/requirements.txt
+	@# Without uv's own settings, which hold DuckDB at the version of the lock.
+	@$(RUN)/uv --no-config pip install --quiet --python $(LAKE)/bin/python --require-hashes \
+		-r tests/lake/requirements.txt
 	@$(RUN)/uv pip install --quiet --python $(LAKE)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
