@@ -229,7 +229,10 @@ def locked_or_broken(warehouse: WarehouseSettings, error: BaseException) -> str:
     text = str(error)
     if warehouse.catalog:
         hidden = text.replace(urlsplit(warehouse.catalog).password or "\0", "***")
-        return f"the catalog of the lake cannot be opened: {hidden.splitlines()[0]}"
+        return (
+            f"the catalog of the lake cannot be opened: {hidden.splitlines()[0]}; look at "
+            "[warehouse] catalog and at the server, then run this again"
+        )
     if is_held_elsewhere(error):
         holder = text.split("Conflicting lock is held in ", 1)[-1].split(". See", 1)[0]
         return (
