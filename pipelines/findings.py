@@ -10,7 +10,7 @@ from typing import Any
 
 Entry = dict[str, Any]
 
-ASIDES = ("LINE ", "compiled code at", "> in macro", "> called by")
+ASIDES = ("LINE ", "compiled code at", "> in macro", "> called by", "at ", "JVM stacktrace")
 """How lines begin that dbt or the database add below what they say."""
 
 

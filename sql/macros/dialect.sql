@@ -146,6 +146,17 @@
     insert into {{ table }} values {{ rows | join(', ') }}
 {%- endmacro %}
 
+{#- What a query of rows that are added to a table takes from itself: those that are there. `noted` is
+    the query of these. -#}
+{% macro but_those_noted(noted) -%}
+    {{ return(adapter.dispatch('but_those_noted')(noted)) }}
+{%- endmacro %}
+
+{% macro duckdb__but_those_noted(noted) -%}
+    except
+    {{ noted }}
+{%- endmacro %}
+
 {#- Whether a text is the id of an OpenTelemetry span: 16 hexadecimal digits. -#}
 {% macro is_span_id(text) -%}
     {{ return(adapter.dispatch('is_span_id')(text)) }}
@@ -225,4 +236,24 @@
 
 {% macro duckdb__price_ids_key() -%}
     hash({{ price_id_columns() }})
+{%- endmacro %}
+
+{#- The rows of `relation` once for each of `versions`: its columns `kept`, and those that a version
+    maps to expressions, all versions the same names. Of them, `given` names one that must not be
+    NULL. -#}
+{% macro each_version(relation, kept, versions, given=none) -%}
+    {{ return(adapter.dispatch('each_version')(relation, kept, versions, given)) }}
+{%- endmacro %}
+
+{% macro duckdb__each_version(relation, kept, versions, given) -%}
+    {%- for version in versions %}
+    select
+        {{ kept | join(', ') }},
+        {%- for name, expression in version.items() %}
+        {{ expression }}{{ " as " ~ name if expression != name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+    {{ "where " ~ version[given] ~ " is not null" if given }}
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}

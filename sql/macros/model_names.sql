@@ -33,20 +33,15 @@
 
 {#- The names of `relation` in each spelling, numbered in the order in which they are tried. -#}
 {% macro spellings_of(relation) -%}
+    {%- set versions = [] -%}
     {%- for spelling in [
         'name', dashed_date('name'), compact_date('name'), undated('name')
-    ] %}
-    select
-        source_name,
-        price_provider,
-        price_region,
-        model,
-        {{ spelling }} as name,
-        {{ loop.index }} as spelling,
-        cuts
-    from {{ relation }}
-    {{ "union all" if not loop.last }}
-    {%- endfor %}
+    ] -%}
+        {%- do versions.append({'name': spelling, 'spelling': loop.index, 'cuts': 'cuts'}) -%}
+    {%- endfor -%}
+    {{ each_version(
+        relation, ['source_name', 'price_provider', 'price_region', 'model'], versions
+    ) }}
 {%- endmacro %}
 
 {#- A name whose date is written with dashes, or without them; the name itself where it has none. -#}

@@ -31,26 +31,29 @@
 {% macro one_row_per_measure(
     relation, pair, side, measures, below={}, above={}, because=none, caveats={}
 ) -%}
-    {%- for measure, expression in measures.items() %}
-    select
-        '{{ pair }}' as pair,
-        '{{ side }}' as side,
-        source_name,
-        scope,
-        model,
-        bucket_start,
-        bucket_end,
-        '{{ measure }}' as measure,
-        cast({{ expression }} as decimal(38, 12)) as value,
-        cast({{ below.get(measure, 0) }} as decimal(38, 12)) as allowed_below,
-        cast({{ above.get(measure, 0) }} as decimal(38, 12)) as allowed_above,
-        {% if measure in below or measure in above -%}
-            '{{ because }}'
-        {%- else -%}
-            cast(null as string)
-        {%- endif %} as allowed_because,
-        cast({{ caveats.get(measure, 'null') }} as string) as caveat
-    from {{ relation }}
-    {{ "union all" if not loop.last }}
-    {%- endfor %}
+    {%- set versions = [] -%}
+    {%- for measure, expression in measures.items() -%}
+        {%- set is_allowed = measure in below or measure in above -%}
+        {%- do versions.append({
+            'measure': "'" ~ measure ~ "'",
+            'value': 'cast(' ~ expression ~ ' as decimal(38, 12))',
+            'allowed_below': 'cast(' ~ below.get(measure, 0) ~ ' as decimal(38, 12))',
+            'allowed_above': 'cast(' ~ above.get(measure, 0) ~ ' as decimal(38, 12))',
+            'allowed_because': "'" ~ because ~ "'" if is_allowed else 'cast(null as string)',
+            'caveat': 'cast(' ~ caveats.get(measure, 'null') ~ ' as string)',
+        }) -%}
+    {%- endfor -%}
+    {{ each_version(
+        relation,
+        [
+            "'" ~ pair ~ "' as pair",
+            "'" ~ side ~ "' as side",
+            'source_name',
+            'scope',
+            'model',
+            'bucket_start',
+            'bucket_end',
+        ],
+        versions,
+    ) }}
 {%- endmacro %}

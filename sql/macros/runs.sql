@@ -91,8 +91,7 @@
         select null
         {%- endif %}
     )
-    except
-    select usage_date from transform_state.unpublished_days
+    {{ but_those_noted('select usage_date from transform_state.unpublished_days') }}
 {%- endmacro %}
 
 {#- Whether a row lies in a touched day; for a model with a CTE touched_days. The stretch of all of

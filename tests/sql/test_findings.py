@@ -94,3 +94,5 @@ def test_cause_is_the_databases_own_sentence() -> None:
     said = "Runtime Error in model m (m.sql)\n  Binder Error: no column x\n  \n  LINE 1: select x"
     assert cause(said) == "Binder Error: no column x"
     assert cause("Compilation Error: nothing more") == "Compilation Error: nothing more"
+    java = "calling o70.sql.\n: io.delta.Conflict: a concurrent write\n\tat io.delta.A.b(A.scala:1)"
+    assert cause(java) == ": io.delta.Conflict: a concurrent write"

@@ -150,3 +150,32 @@ def test_what_only_duckdb_knows_is_found(sql: str, told: str) -> None:
 
 def test_what_spark_cannot_read_is_found() -> None:
     assert list(problems("select a // 2 from t"))
+
+
+@pytest.mark.slow
+def test_every_model_is_parsed_by_the_linter_for_spark(
+    compiled: dict[str, str], tmp_path: Path
+) -> None:
+    for number, sql in enumerate(compiled.values()):
+        (tmp_path / f"{number}.sql").write_text(sql.strip() + "\n")
+    done = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "sqlfluff",
+                "lint",
+                "--ignore-local-config",
+                "--processes",
+                "2",
+            ),
+            # A rule that all keep: what is looked for is what cannot be parsed.
+            *("--dialect", "sparksql", "--templater", "raw", "--rules", "LT12", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "duckdb.sql").write_text("select * exclude (one) from two\n")
+    assert "PRS" in subprocess.run(done.args, capture_output=True, text=True, check=False).stdout

@@ -8,6 +8,16 @@
     unique_key=['source_name', 'usage_date'],
 ) }}
 
+{%- set versions = [] %}
+{%- for column in limits() %}
+    {%- set sent = json_text('rejected', column) %}
+    {%- do versions.append({
+        'column_name': "'" ~ column ~ "'",
+        'value_sent': sent,
+        'why': why_rejected(column, sent),
+    }) %}
+{%- endfor %}
+
 with touched_days as (
     select * from {{ ref('int_touched_days') }}
 ),
@@ -48,19 +58,9 @@ affected as (
 ),
 
 final as (
-    {%- for column in limits() %}
-        select
-            source_name,
-            row_kind,
-            row_id,
-            usage_date,
-            '{{ column }}' as column_name,
-            {{ json_text('rejected', column) }} as value_sent,
-            {{ why_rejected(column, json_text('rejected', column)) }} as why
-        from affected
-        where {{ json_text('rejected', column) }} is not null
-        {{ "union all" if not loop.last }}
-    {%- endfor %}
+    {{ each_version(
+        'affected', ['source_name', 'row_kind', 'row_id', 'usage_date'], versions, given='value_sent'
+    ) }}
 )
 
 select * from final
