@@ -18,7 +18,7 @@ PORT ?= 8088
 NOTEBOOK := data/notebook-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo nightly test pytest test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook spark-test ducklake-test clean lock
+.PHONY: help demo nightly test pytest test-fast test-all lint format bench torture docs new-vendor dbt focus-validate superset superset-test notebook spark-test spark-bench ducklake-test clean lock
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -128,8 +128,12 @@ notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marim
 	@test -e data/notebook.py || cp sql/notebook.py data/notebook.py
 	@$(NOTEBOOK)/bin/marimo edit data/notebook.py
 
-spark-test: $(SPARK)/.ready ## Build the demo's two nights on a Spark cluster of this machine, too, and compare
+spark-test: $(SPARK)/.ready ## Build the demo's two nights on a Spark cluster of this machine, too, and compare; whole nights, and kills
 	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark
+	$(SPARK)/bin/pytest -m "" tests/lake/test_spark_nights.py tests/lake/test_delta_loads.py
+
+spark-bench: $(SPARK)/.ready ## Build the models over millions of calls on DuckDB and on Spark, CALLS=2000000
+	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark.bench $(if $(CALLS),--calls $(CALLS))
 
 ducklake-test: $(LAKE)/.ready ## Nights into a lake, with either catalog, against those into a DuckDB file; kills, too
 	$(LAKE)/bin/pytest -m "" tests/lake tests/publish/test_targets_ducklake.py

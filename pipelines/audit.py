@@ -299,7 +299,7 @@ class Auditor:
         )
         connection.register("windows", pa.table(columns))
         connection.register("fresh", pa.concat_tables([fresh for _, fresh in read]))
-        stored = connection.table(f'"{self._dataset}"."{stream.table.name}"').columns
+        stored = connection.sql(f'from "{self._dataset}"."{stream.table.name}"').columns
         query = comparison(self._dataset, stream, stream.audit, stored)
         bounds = {
             "first": min(step.window.start for step, _ in read),

@@ -26,11 +26,11 @@ def copy_files(warehouse: WarehouseSettings, folder: Path) -> dict[Path, int]:
         UsageError: the folder holds a file of one of the names, or the warehouse is a lake.
         RunError: there is nothing to copy, or no room for it.
     """
-    if warehouse.is_lake:
+    if warehouse.is_lake or warehouse.is_spark:
         raise UsageError(
             f"a lake is too large to be copied by this command; copy {warehouse.lake} by the means "
-            "of where it lies, after its catalog: a file of it is never changed, and none that the "
-            "copied catalog needs is removed for seven days"
+            f"of where it lies, after its catalog, {warehouse.path} or the database in Postgres: a "
+            "file of rows is never changed, and none that the copy needs is removed for seven days"
         )
     wanted = [warehouse.path, warehouse.published_path, demo_flag(warehouse)]
     files = [path for path in wanted if path.exists()]

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from llm_usage_warehouse.dbt_runs import HELD_SOURCES, run_dbt, work_folder
+from llm_usage_warehouse.dbt_runs import (
+    HELD_SOURCES,
+    OPENS_NOTHING,
+    command_of,
+    run_dbt,
+    work_folder,
+)
 from llm_usage_warehouse.errors import NOTHING_LOADED, RunError, UsageError
 from llm_usage_warehouse.holding import held_now
 from llm_usage_warehouse.prices import load_public_prices
@@ -15,11 +21,8 @@ from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.transform import forget_tested
 from llm_usage_warehouse.warehouse import create_raw_tables, is_loaded, locked, writing_loaded
 
-OPENS_NOTHING = ("parse", "list", "ls", "deps")
-"""Commands of dbt that open no warehouse."""
-
 CHANGES_NOTHING = ("compile", "show", "docs", "test", "source", "debug")
-"""Commands that open one, and leave its models as they are."""
+"""Commands that open a warehouse, and leave its models as they are."""
 
 PARSE = "partial_parse.msgpack"
 """dbt's name for it."""
@@ -37,10 +40,11 @@ def copy_for_dev(warehouse: WarehouseSettings) -> bool:
         UsageError: the warehouse has no file to be copied.
         RunError: nothing is loaded yet, or somebody is writing the warehouse.
     """
-    if warehouse.catalog:
+    if warehouse.catalog or warehouse.is_spark:
+        where = "in Delta tables" if warehouse.is_spark else "noted in a catalog in Postgres"
         raise UsageError(
-            "--dev works on a copy of the private file, and this lake has its catalog in Postgres; "
-            "try models on a lake of its own, by [warehouse] catalog and lake"
+            f"--dev works on a copy of the private file, and the rows of this lake are {where}; "
+            "try models on a lake of its own, by settings of [warehouse]"
         )
     dev = dev_warehouse(warehouse)
     copied_from = dev.data_folder / "copied_from"
@@ -80,7 +84,7 @@ def run_by_hand(
     Raises:
         RunError: nothing is loaded yet, or somebody is writing the warehouse.
     """
-    command = next((one for one in arguments if not one.startswith("-")), OPENS_NOTHING[0])
+    command = command_of(arguments)
     if "serve" in arguments:
         # It goes on until somebody ends it, and no night must wait for that.
         return run_dbt(warehouse, arguments, {})

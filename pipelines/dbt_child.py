@@ -1,7 +1,8 @@
 """dbt, in a process that never outlives the command that started it.
 
 `python -m llm_usage_warehouse.dbt_child` imports dbt, and waits for a line of JSON at its standard
-input: `arguments` of dbt, what to add to the `environment`, and the file for its `output`, or null.
+input: `arguments` of dbt, what to add to the `environment`, the file for its `output`, or null, and
+the session of `spark` to open before, or null.
 Then it is `dbt ARGUMENTS` in the warehouse's folder. It ends at once when its standard input
 closes, as it does when the parent ends, however it ends: a dbt that went on alone would hold the
 warehouse's lock against the next night.
@@ -55,6 +56,20 @@ def _go_to_warehouse() -> None:
     os.environ["LLM_USAGE_WAREHOUSE"] = f"./{path.name}"
 
 
+def _open_spark(
+    master: str, lake: str, tables: list[Any], work: str, first: list[str] | None
+) -> None:
+    spark = import_module("llm_usage_warehouse.spark")
+    try:
+        session = spark.open_session(master, Path(lake), Path(work))
+    except Exception as error:
+        said = str(error).splitlines()[:1]
+        sys.exit(f"Spark could not be started ({' '.join(said)}): {work}/driver.log says why")
+    spark.tell_tables(session, Path(lake), tables)
+    if first:
+        import_module("dbt.cli.main").dbtRunner().invoke(first)
+
+
 def main() -> None:
     """Wait for what to run, and run it."""
     # An interrupt is meant for the parent, and is not to be told of twice.
@@ -72,6 +87,8 @@ def main() -> None:
     if told["output"]:
         _say_into(told["output"])
     os.environ.update(told["environment"])
+    if told["spark"]:
+        _open_spark(**told["spark"])
     _go_to_warehouse()
     sys.argv = ["dbt", *told["arguments"]]
     cli()

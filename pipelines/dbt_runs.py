@@ -10,19 +10,54 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from llm_usage_warehouse import delta, spark
+from llm_usage_warehouse.errors import UsageError
 from llm_usage_warehouse.lake import catalog_of, extension_folder
 from llm_usage_warehouse.own_seeds import dbt_project
 from llm_usage_warehouse.places import SQL_PROJECT
 from llm_usage_warehouse.settings import WarehouseSettings
+from llm_usage_warehouse.warehouse import connect
+
+ON_SPARK = "lake"
+
+TARGETS = {"duckdb": "warehouse", "ducklake": "ducklake", "spark": ON_SPARK}
+"""The target of sql/profiles.yml for each engine."""
+
+OF_VIEWS = "config.materialized:view"
+"""What has dbt select the views."""
+
+OPENS_NOTHING = ("parse", "list", "ls", "deps")
+"""Commands of dbt that open no warehouse."""
+
+OPENS_IT = (
+    *("build", "compile", "debug", "docs", "retry", "run", "run-operation", "seed", "show"),
+    *("snapshot", "source", "test", "clone"),
+)
+"""Those that open one."""
+
+BUILDS = ("build", "run", "seed", "snapshot", "retry", "clone")
+"""Commands of dbt that make tables."""
+
+PARTS = ("--select", "-s", "--exclude", "--selector")
+"""What has dbt make some of them."""
 
 HELD_SOURCES = "LLM_USAGE_HELD_SOURCES"
 """What tells a run, by environment, which sources it builds as they were last published."""
 
 
-def work_folder(warehouse: WarehouseSettings) -> Path:
-    """Return the folder of what dbt writes beside the warehouse; it is made."""
+def work_folder(warehouse: WarehouseSettings, target: str | None = None) -> Path:
+    """Return the folder of what dbt writes beside the warehouse; it is made.
+
+    Args:
+        warehouse: whose.
+        target: of sql/profiles.yml; by default that of the warehouse's engine.
+    """
     folder = warehouse.data_folder.absolute() / "dbt"
+    if (target or TARGETS[warehouse.engine]) == ON_SPARK:
+        # dbt reads the project anew where it finds what it read of it for another adapter.
+        folder /= ON_SPARK
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -39,12 +74,17 @@ class _Child:
         )
 
     def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], output: Path | None
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        output: Path | None,
+        session: Mapping[str, Any] | None,
     ) -> int:
         told = {
             "arguments": arguments,
             "environment": environment,
             "output": output and str(output.absolute()),
+            "spark": session,
         }
         assert self._process.stdin is not None  # noqa: S101 - asked for above
         try:
@@ -80,11 +120,18 @@ def imported_ahead() -> Iterator[None]:
             _waiting.pop().end()
 
 
+def command_of(arguments: Sequence[str]) -> str:
+    """Return which command of dbt some arguments are of; one that opens nothing where none is."""
+    known = (one for one in arguments if one in (*OPENS_NOTHING, *OPENS_IT))
+    return next(known, OPENS_NOTHING[0])
+
+
 def run_dbt(
     warehouse: WarehouseSettings,
     arguments: Sequence[str],
     told: Mapping[str, str],
     output: Path | None = None,
+    target: str | None = None,
 ) -> int:
     """Run dbt to its end, and return its exit code; it ends with this process at the latest.
 
@@ -94,19 +141,65 @@ def run_dbt(
             and its variables, is added, and wins.
         told: what this run is told, see sql/macros/told.sql.
         output: the file for what it says; by default it says it where this process does.
+        target: of sql/profiles.yml; by default that of the warehouse's engine.
 
     Raises:
-        UsageError: a seed of the project's own is not what its name says.
+        UsageError: a seed of the project's own is not what its name says, or a part of the models
+            is to be built on Spark.
+        RunError: there is no Spark, where the models run on it.
     """
-    work, project = work_folder(warehouse), dbt_project(warehouse)
+    target = target or TARGETS[warehouse.engine]
+    work, project = work_folder(warehouse, target), dbt_project(warehouse)
     ours = [
         *("--project-dir", str(project), "--profiles-dir", str(project)),
-        *("--target", "ducklake" if warehouse.is_lake else "warehouse"),
+        *("--target", target),
         *("--target-path", str(work / "target"), "--log-path", str(work / "logs")),
         *("--vars", json.dumps(variables(warehouse))),
     ]
+    arguments, environment = [*arguments, *ours], {**_environment(warehouse), **told}
+    if target == ON_SPARK and command_of(arguments) not in OPENS_NOTHING:
+        return _run_on_spark(warehouse, arguments, ours, environment, output)
     child = _waiting.pop() if _waiting else _Child()
-    return child.run([*arguments, *ours], {**_environment(warehouse), **told}, output)
+    return child.run(arguments, environment, output, None)
+
+
+def _run_on_spark(
+    warehouse: WarehouseSettings,
+    arguments: Sequence[str],
+    ours: Sequence[str],
+    environment: Mapping[str, str],
+    output: Path | None,
+) -> int:
+    """Run dbt in a session of Spark, between what the lake is given and what is taken from it."""
+    delta.check_package("pyspark")
+    java = spark.check(warehouse.master)
+    builds = command_of(arguments) in BUILDS
+    if builds and (command_of(arguments) != "build" or {*PARTS} & {*arguments}):
+        raise UsageError(
+            "on Spark, models are built all together: llm-usage transform. What only reads them, "
+            "such as test, show and compile, takes --select"
+        )
+    if builds:
+        delta.remove_what_is_made_anew(warehouse)
+    with connect(warehouse) as connection:
+        delta.give_state(connection, warehouse)
+        tables = delta.tables_to_build_on(connection, warehouse)
+    work = warehouse.data_folder.absolute() / "spark"
+    work.mkdir(parents=True, exist_ok=True)
+    session = {
+        "master": warehouse.master,
+        "lake": warehouse.lake,
+        "tables": [[*one.name, str(one.folder), one.version] for one in tables],
+        "work": str(work),
+        # Views last as long as a session.
+        "first": None if builds else ["--quiet", "run", "--select", OF_VIEWS, *ours],
+    }
+    child = _waiting.pop() if _waiting else _Child()
+    code = child.run(arguments, {**environment, "JAVA_HOME": str(java)}, output, session)
+    with connect(warehouse) as connection:
+        delta.take_state(connection, warehouse)
+        delta.show_built(connection, warehouse)
+    return code
 
 
 def variables(warehouse: WarehouseSettings) -> dict[str, str | int | list[str]]:

@@ -10,6 +10,7 @@ from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 
 from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.delta_destination import DeltaDestination
 from llm_usage_warehouse.lake_destination import LakeDestination
 from llm_usage_warehouse.merging import MergingClient
 from llm_usage_warehouse.packages import Package
@@ -86,6 +87,13 @@ class WarehouseDestination(dlt.destinations.duckdb):
         self._duckdb_settings["memory_limit"] = f"{memory}B"
 
 
+DESTINATIONS: dict[str, type[WarehouseDestination | LakeDestination | DeltaDestination]] = {
+    "duckdb": WarehouseDestination,
+    "ducklake": LakeDestination,
+    "spark": DeltaDestination,
+}
+
+
 def working_folder(source: str, warehouse: WarehouseSettings) -> Path:
     """Return the folder in which dlt keeps a source's state and the packages under way."""
     return warehouse.data_folder / "dlt" / f"llm_usage_{source}"
@@ -107,7 +115,7 @@ def open_pipeline(
     pipeline = dlt.pipeline(
         pipeline_name=folder.name,
         pipelines_dir=str(folder.parent),
-        destination=(LakeDestination if warehouse.is_lake else WarehouseDestination)(warehouse),
+        destination=DESTINATIONS[warehouse.engine](warehouse),
         dataset_name=source.connector.dataset,
     )
     logging.getLogger("dlt").setLevel(logging.ERROR)

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import duckdb
 
+from llm_usage_warehouse.delta import OF_THE_LAKE
 from llm_usage_warehouse.history import STATEMENTS
 from llm_usage_warehouse.layout import HISTORY, NAMES, OPENED, STAMP, VERSIONED, place_of, schema_of
 from llm_usage_warehouse.places import READABLE_FROM
@@ -58,10 +59,12 @@ def _columns(
 ) -> dict[tuple[str, str], Columns]:
     found = connection.execute(
         "select schema_name, table_name, list((column_name, data_type) order by column_index) "
-        "from duckdb_columns() inner join duckdb_tables() using (database_name, schema_name, "
-        "table_name) where database_name = ? and list_contains(?, schema_name) "
+        "from duckdb_columns() inner join (from duckdb_tables() select database_name, schema_name, "
+        "table_name union all from duckdb_views() select database_name, schema_name, view_name "
+        "where comment = ?) using (database_name, schema_name, table_name) "
+        "where database_name = ? and list_contains(?, schema_name) "
         "group by schema_name, table_name order by table_name",
-        [database, list(NAMES)],
+        [OF_THE_LAKE, database, list(NAMES)],
     )
     return {(schema, name): tuple(columns) for schema, name, columns in found.fetchall()}
 

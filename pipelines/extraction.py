@@ -111,6 +111,7 @@ class Extraction:
             bear out. None where dlt's state is all there is.
         audit: returns what else is to be read again, given the reader; asked before anything is.
         watcher: told how it goes on.
+        in_database: whether what it is loaded into can delete rows, and insert others for them.
 
     Attributes:
         error: what ended the reading before its plan was done, where `package_rows` is given; it
@@ -136,6 +137,7 @@ class Extraction:
         covered: Coverage | None = None,
         audit: Callable[[Reader], Doubts] | None = None,
         watcher: Watcher | None = None,
+        in_database: bool = True,
     ) -> None:
         self.error: BaseException | None = None
         self.failed_at = ""
@@ -151,6 +153,7 @@ class Extraction:
         self._audit = audit
         self._doubts: Doubts = {}
         self._watcher = watcher
+        self._in_database = in_database
         self.package = Package(*self._budget)
         self._reader: Reader | None = None
         self._streams: dict[str, Stream] = {}
@@ -166,7 +169,11 @@ class Extraction:
         """Return a resource for each table, of which the next load package is made."""
         self.package = Package(*self._budget)
         return [
-            resource(table, self._generator(table.name), deduplicated=self._is_shared)
+            resource(
+                table,
+                self._generator(table.name),
+                deduplicated=self._is_shared and self._in_database,
+            )
             for table in self._connector.tables
         ]
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import duckdb
 from pendulum import DateTime
 
-from llm_usage_warehouse import lake
+from llm_usage_warehouse import delta, lake
 from llm_usage_warehouse.connectors import Source, connectors
 from llm_usage_warehouse.dbt_runs import imported_ahead
 from llm_usage_warehouse.ecb import fetch_rates
@@ -92,7 +92,7 @@ def run_night(
         except RunError as error:
             # What was loaded is to be told all the same.
             night.stopped = str(error)
-        if warehouse.is_lake:
+        if warehouse.is_lake or warehouse.is_spark:
             night.warnings += _tidied(warehouse)
     return night
 
@@ -101,8 +101,11 @@ def _tidied(warehouse: WarehouseSettings) -> list[str]:
     """Keep the lake's files few, and return what went wrong, as the night itself is done."""
     try:
         with connect(warehouse) as connection:
-            lake.tidy(connection)
-    except duckdb.Error as error:
+            if warehouse.is_spark:
+                delta.tidy(connection, warehouse)
+            else:
+                lake.tidy(connection)
+    except (duckdb.Error, OSError) as error:
         return [f"the lake was not tidied: {in_a_line(error)}; the next night does it"]
     return []
 

@@ -17,6 +17,7 @@ from pendulum import DateTime
 
 from llm_usage_warehouse.audit import Audited, Auditor, open_period
 from llm_usage_warehouse.connectors import Source
+from llm_usage_warehouse.delta_destination import DeltaDestination
 from llm_usage_warehouse.destination import WarehouseDestination
 from llm_usage_warehouse.dlt_sources import dlt_source
 from llm_usage_warehouse.errors import RunError, chain, in_a_line, is_held_elsewhere, next_step
@@ -154,6 +155,7 @@ def _load(
         covered=covered,
         audit=auditor.audit if auditor else None,
         watcher=watcher,
+        in_database=not run.warehouse.is_spark,
     )
     extraction.warnings |= outcome.warnings
     outcome.warnings = extraction.warnings
@@ -205,7 +207,9 @@ def _load_package(
     file: HeldFile,
 ) -> None:
     destination = pipeline.destination
-    assert isinstance(destination, WarehouseDestination | LakeDestination)  # noqa: S101 - as opened
+    assert isinstance(  # noqa: S101 - as opened
+        destination, WarehouseDestination | LakeDestination | DeltaDestination
+    )
     try:
         fill = dlt_source(source.connector)(extraction=extraction)
         pipeline.extract(fill, loader_file_format="parquet")
@@ -219,6 +223,7 @@ def _load_package(
         with file.turn() as connection:
             check_ids(connection, source.connector, source.name, package)
             pipeline.load()
+            file.show_loaded(connection, source.connector.dataset)
         if is_large:
             file.give_memory_back()
     except Exception as error:

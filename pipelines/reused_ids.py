@@ -36,7 +36,7 @@ def check_ids(
 
 def _is_there(connection: duckdb.DuckDBPyConnection, dataset: str, table: Table) -> bool:
     found = connection.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?",
+        "select 1 from duckdb_columns() where schema_name = ? and table_name = ? limit 1",
         [dataset, table.name],
     )
     # Read to its end: DuckDB 2 registers nothing beside a result that is not.

@@ -138,13 +138,19 @@ class WarehouseSettings:
         "the private DuckDB file that loads and models write", Path("data/warehouse.duckdb")
     )
     engine: str = setting(
-        f"what the private warehouse is, of: {', '.join(ENGINES)}. A lake has a catalog, `path` "
-        "with the ending .ducklake, and its rows as Parquet files in `lake`",
+        f"what the private warehouse is, of: {', '.join(ENGINES)}. A lake has its rows as Parquet "
+        "files in `lake`; the file is a DuckLake's catalog then, with the ending .ducklake, or, "
+        "with the ending .spark, shows the Delta tables that Spark's models make",
         ENGINES[0],
     )
     lake: str = setting(
         "the folder of a lake's Parquet files, or an address such as s3://bucket/folder",
         "data/lake",
+    )
+    master: str = setting(
+        "the address of the Spark that runs the models where the engine is spark: that of a "
+        "cluster, spark://host:7077, or local[2], threads of the night's own process",
+        "local[2]",
     )
     catalog: str = setting(
         "a Postgres database for a lake's catalog, in place of a file, so that several machines "
@@ -211,6 +217,11 @@ class WarehouseSettings:
     def is_lake(self) -> bool:
         """Whether the private warehouse is a DuckLake."""
         return self.engine == "ducklake"
+
+    @property
+    def is_spark(self) -> bool:
+        """Whether the models run on Spark, over Delta tables that the private file shows."""
+        return self.engine == "spark"
 
     @property
     def may_be_there(self) -> bool:
@@ -286,6 +297,11 @@ def load_warehouse() -> WarehouseSettings:
         problems += misplaced(found.path, found.published_path)
         if found.catalog and not found.is_lake:
             problems.append('[warehouse] catalog is a lake\'s: set engine = "ducklake", too')
+        if found.is_spark and "://" in found.lake:
+            problems.append(
+                "[warehouse] lake is an address, and engine spark was tried with a folder alone: "
+                "name one that all workers have, by NFS for example"
+            )
     if problems or not found or not alerts:
         raise UsageError(*problems)
     return replace(found, alerts=alerts)
@@ -293,8 +309,8 @@ def load_warehouse() -> WarehouseSettings:
 
 def _private_path(root: Path, found: WarehouseSettings) -> Path:
     path = root / found.path
-    # A lake's catalog is a DuckDB file as well, and must not be made in a warehouse that is there.
-    return path.with_suffix(".ducklake") if found.is_lake else path
+    # Those of lakes are DuckDB files as well, and must not be made in a warehouse that is there.
+    return path if found.engine == ENGINES[0] else path.with_suffix(f".{found.engine}")
 
 
 def _lake(root: Path, lake: str) -> str:

@@ -11,7 +11,13 @@ from typing import Any
 import duckdb
 
 from llm_usage_warehouse import built_views, holding
-from llm_usage_warehouse.dbt_runs import HELD_SOURCES, run_dbt, work_folder
+from llm_usage_warehouse.dbt_runs import (
+    HELD_SOURCES,
+    OF_VIEWS,
+    TARGETS,
+    run_dbt,
+    work_folder,
+)
 from llm_usage_warehouse.differences import tables
 from llm_usage_warehouse.errors import RunError
 from llm_usage_warehouse.findings import FailedTest, failed_test, in_words
@@ -20,6 +26,9 @@ from llm_usage_warehouse.prices import load_public_prices
 from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.warehouse import connect, create_raw_tables
+
+FILE = TARGETS["duckdb"]
+"""The target of dbt that is the private file, whatever the engine is."""
 
 DBT_HEADINGS = ("Runtime Error", "Database Error", "Compilation Error")
 
@@ -116,6 +125,9 @@ def _without_broken(
     warehouse: WarehouseSettings, connectors: Sequence[Connector], outcome: Outcome
 ) -> Outcome:
     """Build again, with the sources held that failing rows are of, until no test fails."""
+    if warehouse.is_spark:
+        reason = "with engine spark, no source can be held: nothing is published until it is right"
+        return replace(outcome, problems=(*outcome.problems, reason))
     before = holding.held_now(warehouse)
     held: tuple[holding.Held, ...] = ()
     try:
@@ -205,6 +217,8 @@ def _dbt(
     if arguments[0] != "build":
         return _read_results(_run(warehouse, arguments, told))
     known = built_views.fingerprint(warehouse, dbt_project(warehouse), told)
+    if warehouse.is_spark:
+        return _on_spark(warehouse, arguments, told, known)
     if built_views.stand(warehouse, known):
         told = {**told, built_views.LEFT_OUT: "true"}
         arguments = [*arguments, *built_views.SELECTION]
@@ -213,21 +227,41 @@ def _dbt(
     return _read_results(run)
 
 
+def _on_spark(
+    warehouse: WarehouseSettings, arguments: list[str], told: dict[str, str], known: str
+) -> Outcome:
+    """Build on Spark; the views, which last as long as its session there, in the file as well.
+
+    There they are views of DuckDB's over the same tables, for who asks and for what is published.
+    """
+    stand = built_views.stand(warehouse, known)
+    run = _run(warehouse, arguments, told)
+    outcome, results = _read_results(run), run["results"]
+    if not stand and outcome.is_sound:
+        of_views = ["build", *NO_TESTS, "--select", OF_VIEWS, "resource_type:seed"]
+        results = [*results, *_run(warehouse, of_views, told, FILE)["results"]]
+    built_views.remember(warehouse, known, results)
+    return outcome
+
+
 def _run(
-    warehouse: WarehouseSettings, arguments: list[str], told: dict[str, str]
+    warehouse: WarehouseSettings,
+    arguments: list[str],
+    told: dict[str, str],
+    target: str | None = None,
 ) -> dict[str, Any]:
     """Run dbt, and return its own results of it.
 
     Raises:
         RunError: it could not run at all.
     """
-    work = work_folder(warehouse)
+    work = work_folder(warehouse, target)
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     said = work / "said.log"
     # Its debug lines are thousands a night, and cost a tenth of it.
     quiet = ("--quiet", "--no-use-colors", "--log-level-file", "info")
-    run_dbt(warehouse, [*quiet, *arguments], told, output=said)
+    run_dbt(warehouse, [*quiet, *arguments], told, output=said, target=target)
     if not results.exists():
         raise RunError(f"dbt did not run: {_cause(said.read_text())}; all it said is in {said}")
     found: dict[str, Any] = json.loads(results.read_text())

@@ -43,7 +43,7 @@ RULES = ("failed", "held", "stale", "differs", "budget", "landing", "spend", "un
 TARGETS = ("duckdb", "parquet", "postgres", "ducklake")
 """Where what is published can be written."""
 
-ENGINES = ("duckdb", "ducklake")
+ENGINES = ("duckdb", "ducklake", "spark")
 """What the private warehouse can be: one DuckDB file, or a catalog and a folder of Parquet."""
 
 FIRST_YEAR = 2000

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from llm_usage_warehouse import lake
+from llm_usage_warehouse import delta, lake
 from llm_usage_warehouse.errors import (
     NOTHING_LOADED,
     REPAIR,
@@ -74,6 +74,9 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
     with locked(warehouse):
         with connect(warehouse) as connection:
             ours = is_ours(connection)
+            if ours and warehouse.is_spark:
+                delta.check_package("deltalake")
+                delta.claim(connection, warehouse)
         if not ours:
             raise RunError(
                 f"{warehouse.path} is a DuckDB file of something else; set [warehouse] path to "
@@ -131,6 +134,11 @@ class HeldFile:
                     lake.use(connection)
                 connection.execute("set TimeZone = 'UTC'")
                 yield connection
+
+    def show_loaded(self, connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
+        """Let what was loaded into a dataset be seen, where that is not so by itself."""
+        if self._warehouse.is_spark:
+            delta.show_loaded(connection, self._warehouse, dataset)
 
     def give_memory_back(self) -> None:
         """Close the file until the next turn, by which DuckDB forgets what it has read."""
@@ -214,7 +222,7 @@ def is_loaded(warehouse: WarehouseSettings) -> bool:
         return False
     with connect(warehouse, read_only=True) as connection:
         schemas = connection.execute(
-            "select schema_name from duckdb_tables() "
+            "select distinct schema_name from duckdb_columns() "
             "where table_name = ? and database_name = current_database()",
             [LEDGER],
         ).fetchall()
@@ -252,10 +260,18 @@ def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connect
     """
     load_id = pa.field("_dlt_load_id", pa.string())
     with connect(warehouse) as connection:
+        if warehouse.is_spark:
+            wanted = {
+                (connector.dataset, name): pa.schema([*schema, load_id])
+                for connector in connectors
+                for name, schema in _raw_schemas(connector).items()
+            }
+            delta.create_tables(connection, warehouse, wanted)
+            create_rates_table(connection)
+            return
         for connector in connectors:
             connection.execute(f"create schema if not exists {connector.dataset}")
-            tables = {table.name: table.stored_schema for table in connector.tables}
-            for name, schema in {**tables, LEDGER: LEDGER_SCHEMA}.items():
+            for name, schema in _raw_schemas(connector).items():
                 connection.register("empty", pa.schema([*schema, load_id]).empty_table())
                 table = f"{connector.dataset}.{name}"
                 connection.execute(f"create table if not exists {table} as from empty")
@@ -264,3 +280,10 @@ def create_raw_tables(warehouse: WarehouseSettings, connectors: Iterable[Connect
                     if column not in known:
                         connection.execute(f'alter table {table} add column "{column}" {kind}')
         create_rates_table(connection)
+
+
+def _raw_schemas(connector: Connector) -> dict[str, pa.Schema]:
+    return {
+        **{table.name: table.stored_schema for table in connector.tables},
+        LEDGER: LEDGER_SCHEMA,
+    }

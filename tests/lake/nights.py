@@ -26,7 +26,8 @@ night = run_night(
     configured_sources(names), load_warehouse(), LogWatcher(), pendulum.from_timestamp(int(now))
 )
 failed = [load.error for load in night.loads if load.error]
-wrong = [*failed, night.stopped or "", *night.models.problems, *night.warnings]
+problems = night.models.problems if night.models else ()
+wrong = [*failed, night.stopped or "", *problems, *night.warnings]
 raise SystemExit(" | ".join(filter(None, wrong)) or None)
 """
 
@@ -52,7 +53,12 @@ class Nights:
         folder: the project's, which is made.
         vendors: running.
         warehouse: its settings.
+
+    Attributes:
+        script: what a night is.
     """
+
+    script = NIGHT
 
     def __init__(self, folder: Path, vendors: Simulator, **warehouse: str) -> None:
         (folder / ".dlt").mkdir(parents=True)
@@ -65,7 +71,7 @@ class Nights:
     def begin(self, *sources: str, now: DateTime = NOW) -> subprocess.Popen[str]:
         """Start a night of some sources, by default of all."""
         return subprocess.Popen(
-            [sys.executable, "-c", NIGHT, str(now.int_timestamp), *sources],
+            [sys.executable, "-c", self.script, str(now.int_timestamp), *sources],
             env=self._env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -81,6 +87,16 @@ class Nights:
         """Run a night, and return its exit code and its last line, if it has one to say."""
         with self.begin(*sources, now=now) as process:
             return ended(process)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the program in the project."""
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("llm-usage")), *arguments],
+            env=self._env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def published(self) -> dict[str, Rows]:
         """Return the rows of each published table, without what tells one night from another.

@@ -50,7 +50,7 @@ def test_an_address_is_no_folder_of_the_project(project: pytest.MonkeyPatch) -> 
     ("name", "text", "said"),
     [
         ("ENGINE", "ducklak", "did you mean ducklake?"),
-        ("ENGINE", "spark", "there are duckdb, ducklake"),
+        ("ENGINE", "oracle", "there are duckdb, ducklake, spark"),
         ("CATALOG", "host=127.0.0.1 dbname=lake", "must be postgresql://user"),
     ],
 )

@@ -107,6 +107,27 @@ def billed_history(sizes: tuple[int, int]) -> list[Figure]:
     ]
 
 
+def with_history(gateway: Gateway, folder: str, calls: int) -> dict[str, str]:
+    """Make a warehouse with a history that no model has seen, and return its environment.
+
+    Args:
+        gateway: whose calls they are.
+        folder: takes the warehouse; it is empty.
+        calls: how many, spread over `DAYS` days.
+    """
+    environment = environment_in(folder) | {
+        "WAREHOUSE__PUBLISHED_PATH": f"{folder}/published.duckdb"
+    }
+    gateway.load(environment)
+    path = Path(environment["WAREHOUSE__PATH"])
+    create_raw_tables(WarehouseSettings(path=path), connectors().values())
+    with _open(environment) as connection:
+        gateway.take_shapes(connection)
+        for day in range(DAYS):
+            gateway.add_day(connection, day - DAYS, calls // DAYS)
+    return environment
+
+
 def _ratio(what: str, ours: float, theirs: float, must: float, aim: float) -> Figure:
     return Figure(what, f"{ours:.1f} s", f"{theirs:.1f} s", ours / theirs, must, aim)
 
@@ -117,7 +138,7 @@ def _peak(what: str, megabytes: float) -> Figure:
 
 def _measured(gateway: Gateway, calls: int, *, by_hand: bool = False) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
-        environment = _with_history(gateway, folder, calls)
+        environment = with_history(gateway, folder, calls)
         rebuilt = _models(environment)
         rival = None
         if by_hand:
@@ -138,21 +159,6 @@ def _empty() -> float:
 
 def _idle(environment: dict[str, str]) -> float:
     return min(_models(environment, "build").cpu for _ in range(NIGHTS))
-
-
-def _with_history(gateway: Gateway, folder: str, calls: int) -> dict[str, str]:
-    """Make a warehouse with a history that no model has seen, and return its environment."""
-    environment = environment_in(folder) | {
-        "WAREHOUSE__PUBLISHED_PATH": f"{folder}/published.duckdb"
-    }
-    gateway.load(environment)
-    path = Path(environment["WAREHOUSE__PATH"])
-    create_raw_tables(WarehouseSettings(path=path), connectors().values())
-    with _open(environment) as connection:
-        gateway.take_shapes(connection)
-        for day in range(DAYS):
-            gateway.add_day(connection, day - DAYS, calls // DAYS)
-    return environment
 
 
 def _night(gateway: Gateway, environment: dict[str, str], number: int) -> Took:

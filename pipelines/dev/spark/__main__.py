@@ -18,14 +18,15 @@ from rich.console import Console
 from rich.table import Table
 
 from llm_usage_warehouse.dev.spark.building import build_duckdb, build_lake, compiled
-from llm_usage_warehouse.dev.spark.cluster import cluster, find_java
+from llm_usage_warehouse.dev.spark.cluster import cluster
 from llm_usage_warehouse.dev.spark.comparing import Compared, compare_marts
+from llm_usage_warehouse.dev.spark.cpu import cpu_by_process
 from llm_usage_warehouse.dev.spark.loading import Night, load_duckdb, load_lake, nights
-from llm_usage_warehouse.dev.spark.session import open_session
 from llm_usage_warehouse.dev.spark.traps import Trap, traps
 from llm_usage_warehouse.errors import RunError, UsageError
 from llm_usage_warehouse.setting_files import project_root
 from llm_usage_warehouse.settings import WarehouseSettings, demo_flag, load_warehouse
+from llm_usage_warehouse.spark import find_java, open_session
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ def main() -> int:
     demo_flag(warehouse).touch()
     ok = True
     with cluster(Path(pyspark.__file__).parent, folder / "cluster") as master:
-        session = open_session(master, folder)
+        session = open_session(master, folder / "lake", folder)
         try:
             for night in nights(demo):
                 ok &= _try_night(console, session, demo, night, warehouse, folder)
@@ -88,9 +89,10 @@ def _try_night(
 
 
 def _timed(console: Console, what: str, do: Callable[[], T]) -> T:
-    began = time.monotonic()
+    began, before = time.monotonic(), sum(cpu_by_process().values())
     done = do()
-    console.print(f"{what}: {time.monotonic() - began:.0f} s")
+    wall, cpu = time.monotonic() - began, sum(cpu_by_process().values()) - before
+    console.print(f"{what}: {wall:.0f} s, {cpu:.0f} s of the processors")
     return done
 
 

@@ -1,7 +1,6 @@
-"""A standalone Spark cluster on loopback: a master and two workers, which end with the block."""
+"""A standalone Spark cluster on loopback: a master and workers, which end with the block."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -12,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from llm_usage_warehouse.errors import RunError
-
-JAVA_VERSIONS = (17, 21)
-"""What Spark 4.1 runs on."""
+from llm_usage_warehouse.spark import find_java
 
 WORKERS = 2
+"""As many as the test has; the bench says how many it wants."""
+
 WORKER_MEMORY = "1g"
 HEAP_OF_DAEMONS = "256m"
 
@@ -24,38 +23,14 @@ UP_WITHIN = 60
 """Seconds in which a master and its workers must be there."""
 
 
-def find_java() -> Path:
-    """Return the home of a Java that Spark runs on: the one of the environment, or a system's.
-
-    Raises:
-        RunError: there is none.
-    """
-    named = [Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
-    on_path = shutil.which("java")
-    found = [Path(on_path).resolve().parent.parent] if on_path else []
-    for home in (*named, *found, *sorted(Path("/usr/lib/jvm").glob("*"))):
-        if _version_of(home) in JAVA_VERSIONS:
-            return home
-    versions = " or ".join(map(str, JAVA_VERSIONS))
-    raise RunError(f"Spark needs Java {versions}, and there is none: install one, or set JAVA_HOME")
-
-
-def _version_of(home: Path) -> int | None:
-    java = home / "bin" / "java"
-    if not java.exists():
-        return None
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
-    version = re.search(r'version "(\d+)', said)
-    return int(version[1]) if version else None
-
-
 @contextmanager
-def cluster(spark_home: Path, folder: Path) -> Iterator[str]:
+def cluster(spark_home: Path, folder: Path, workers: int = WORKERS) -> Iterator[str]:
     """Run a master and its workers until the block ends, however it ends; yield its address.
 
     Args:
         spark_home: where Spark is installed.
         folder: takes their logs and what workers write.
+        workers: how many, of one core each.
 
     Raises:
         RunError: one of them did not come up.
@@ -74,7 +49,7 @@ def cluster(spark_home: Path, folder: Path) -> Iterator[str]:
         master = [*("Master", "--host", "127.0.0.1"), *("--port", str(port), "--webui-port", "0")]
         stack.enter_context(_daemon(master, folder / "master.log", environment))
         _wait_for(port, folder / "master.log")
-        for number in range(1, WORKERS + 1):
+        for number in range(1, workers + 1):
             worker = [
                 *("Worker", "--host", "127.0.0.1", "--webui-port", "0"),
                 *("--cores", "1", "--memory", WORKER_MEMORY),

@@ -1,0 +1,104 @@
+"""Nights on Spark publish what nights on DuckDB do, whatever happens to them.
+
+`make spark-test` runs them: the nights' master and two workers are processes of this machine.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_usage_warehouse.setting_files import project_root
+from llm_usage_warehouse.simulator import Simulator
+from tests.lake.nights import Nights, Rows, deliver_late, four_vendors
+from tests.loads import NOW
+
+pytestmark = pytest.mark.spark
+
+JARS = project_root() / "data/spark/ivy"
+"""Where `make spark-test` keeps the jars of Delta."""
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # Only the environment of `make spark-test` has it.
+    import pyspark  # noqa: PLC0415
+
+    from llm_usage_warehouse.dev.spark.cluster import cluster  # noqa: PLC0415
+
+    with cluster(Path(pyspark.__file__).parent, tmp_path_factory.mktemp("cluster")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def vendors() -> Iterator[Simulator]:
+    with four_vendors() as found:
+        yield found
+
+
+def on_spark(folder: Path, vendors: Simulator, master: str) -> Nights:
+    """Return a project whose models a cluster runs."""
+    JARS.mkdir(parents=True, exist_ok=True)
+    (folder / "data/spark").mkdir(parents=True)
+    (folder / "data/spark/ivy").symlink_to(JARS)
+    return Nights(folder, vendors, engine="spark", master=master)
+
+
+def published(nights: Nights) -> dict[str, Rows]:
+    """Return the rows of each published table; JSON as what it says: its members may be sorted."""
+    tables = nights.published()
+    return {name: sorted(map(_read, rows), key=str) for name, rows in tables.items()}
+
+
+def _read(row: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(_value(one) for one in row)
+
+
+def _value(value: Any) -> Any:
+    is_json = isinstance(value, str) and value[:1] == "{"
+    return json.dumps(json.loads(value), sort_keys=True) if is_json else value
+
+
+def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, master: str) -> None:
+    with four_vendors() as vendors:
+        file = Nights(tmp_path / "file", vendors)
+        lake = on_spark(tmp_path / "lake", vendors, master)
+        for one in (file, lake):
+            one.run()
+        assert published(lake) == published(file)
+        deliver_late(vendors)
+        for one in (file, lake):
+            one.run(now=NOW.add(hours=1))
+        assert published(lake) == published(file)
+    assert lake.command("query", "select sum(calls)::bigint as calls from daily_tokens").stdout
+    assert lake.command("check").returncode == 0
+    part = lake.command("dbt", "run", "--select", "calls")
+    assert (part.returncode, "models are built all together" in part.stderr) == (2, True)
+    assert (lake.folder / "data/lake/main/calls/_delta_log").is_dir()
+    assert not (lake.folder / "data/warehouse.duckdb").exists()
+
+
+def test_a_night_that_is_killed_is_finished_by_the_next(
+    tmp_path: Path, vendors: Simulator, master: str
+) -> None:
+    file = Nights(tmp_path / "file", vendors)
+    file.run()
+    lake = on_spark(tmp_path / "lake", vendors, master)
+    # The first is killed as it loads, the second as it builds.
+    for table, commits in (("raw_*/*", 8), ("main/*", 3)):
+        with lake.begin() as process:
+            while _commits(lake, table) < commits and process.poll() is None:
+                time.sleep(0.01)
+            process.kill()
+            process.communicate()
+        assert process.returncode == -9, "it was done before it could be killed"
+        assert not (lake.folder / "data/llm_usage.duckdb").exists()
+    lake.run()
+    assert published(lake) == published(file)
+
+
+def _commits(lake: Nights, tables: str) -> int:
+    return len(list(lake.folder.glob(f"data/lake/{tables}/_delta_log/*.json")))
