@@ -145,7 +145,7 @@ def test_a_lake_of_another_file_or_format_is_left_alone(tmp_path: Path, vendors:
 def test_two_loads_at_once_are_one(tmp_path: Path, vendors: Simulator) -> None:
     lake = Loads(tmp_path / "lake", vendors, engine="spark")
     with lake.begin("aiproxy") as process:
-        while lake.commits < 1:
+        while lake.commits < 1 and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
         code, said = lake.tried("weave")
