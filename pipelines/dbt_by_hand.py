@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_usage_warehouse.dbt_runs import (
+    CHANGES_NOTHING,
     HELD_SOURCES,
     OPENS_NOTHING,
     command_of,
@@ -20,9 +21,6 @@ from llm_usage_warehouse.settings import WarehouseSettings, demo_flag
 from llm_usage_warehouse.streams import Connector
 from llm_usage_warehouse.transform import forget_tested
 from llm_usage_warehouse.warehouse import create_raw_tables, is_loaded, locked, writing_loaded
-
-CHANGES_NOTHING = ("compile", "show", "docs", "test", "source", "debug")
-"""Commands that open a warehouse, and leave its models as they are."""
 
 PARSE = "partial_parse.msgpack"
 """dbt's name for it."""

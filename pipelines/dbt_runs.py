@@ -31,14 +31,13 @@ OF_VIEWS = "config.materialized:view"
 OPENS_NOTHING = ("parse", "list", "ls", "deps")
 """Commands of dbt that open no warehouse."""
 
-OPENS_IT = (
-    *("build", "compile", "debug", "docs", "retry", "run", "run-operation", "seed", "show"),
-    *("snapshot", "source", "test", "clone"),
-)
-"""Those that open one."""
+CHANGES_NOTHING = ("compile", "show", "docs", "test", "source", "debug")
+"""Those that open a warehouse, and leave its models as they are."""
 
 BUILDS = ("build", "run", "seed", "snapshot", "retry", "clone")
-"""Commands of dbt that make tables."""
+"""Those that make tables."""
+
+COMMANDS = (*OPENS_NOTHING, *CHANGES_NOTHING, *BUILDS, "run-operation")
 
 PARTS = ("--select", "-s", "--exclude", "--selector")
 """What has dbt make some of them."""
@@ -122,8 +121,7 @@ def imported_ahead() -> Iterator[None]:
 
 def command_of(arguments: Sequence[str]) -> str:
     """Return which command of dbt some arguments are of; one that opens nothing where none is."""
-    known = (one for one in arguments if one in (*OPENS_NOTHING, *OPENS_IT))
-    return next(known, OPENS_NOTHING[0])
+    return next((one for one in arguments if one in COMMANDS), OPENS_NOTHING[0])
 
 
 def run_dbt(

@@ -44,7 +44,8 @@ TARGETS = ("duckdb", "parquet", "postgres", "ducklake")
 """Where what is published can be written."""
 
 ENGINES = ("duckdb", "ducklake", "spark")
-"""What the private warehouse can be: one DuckDB file, or a catalog and a folder of Parquet."""
+"""What the private warehouse can be: one DuckDB file, a catalog and a folder of Parquet, or Delta
+tables that Spark builds."""
 
 FIRST_YEAR = 2000
 """No vendor has a call of an earlier year: whoever writes one has mistyped it."""

@@ -58,8 +58,8 @@ class Loads(Nights):
                 for schema, name, columns in found
             }
 
-    def counts(self) -> list[Rows]:
-        """Return how many rows the ledger says were read of each stream, and until when."""
+    def reached(self) -> list[Rows]:
+        """Return until when the ledger says that each stream and scope was read."""
         (path,) = self.folder.glob("data/warehouse.*[bk]")
         with duckdb.connect(str(path), read_only=True) as file:
             return [
@@ -90,7 +90,7 @@ def test_rows_are_those_of_a_duckdb_file_and_late_ones_come_too(tmp_path: Path) 
         for one in (file, lake):
             one.run("aiproxy", "weave")
         assert lake.raw() == file.raw()
-        assert lake.counts() == file.counts()
+        assert lake.reached() == file.reached()
         deliver_late(vendors)
         for one in (file, lake):
             one.run("aiproxy", "weave", now=NOW.add(hours=1))

@@ -160,15 +160,8 @@ def test_every_model_is_parsed_by_the_linter_for_spark(
         (tmp_path / f"{number}.sql").write_text(sql.strip() + "\n")
     done = subprocess.run(
         [
-            *(
-                sys.executable,
-                "-m",
-                "sqlfluff",
-                "lint",
-                "--ignore-local-config",
-                "--processes",
-                "2",
-            ),
+            *(sys.executable, "-m", "sqlfluff", "lint", "--ignore-local-config"),
+            *("--processes", "2"),
             # A rule that all keep: what is looked for is what cannot be parsed.
             *("--dialect", "sparksql", "--templater", "raw", "--rules", "LT12", str(tmp_path)),
         ],
