@@ -215,6 +215,8 @@ class Extraction:
             deduplicated=self._is_shared,
         )
         state = dlt.current.resource_state(name).setdefault(self._settings.name, {})
+        # Instants cost more to spell out than to move, and a mark may name a hundred of them.
+        marks: dict[str, Mark] = {}
         while feed.steps and not self.package.is_full and self.error is None:
             read = None
             with self._kept():
@@ -225,9 +227,10 @@ class Extraction:
             # What goes wrong from here on ends the package, with the marks that it would move.
             portion.add(read)
             self.package.add(read)
-            self._move_mark(state, read)
+            self._move_mark(marks, state, read)
             if portion.is_large:
                 yield from portion.rows()
+        state |= {scope: mark.to_state() for scope, mark in marks.items()}
         yield from portion.items()
 
     @property
@@ -378,17 +381,17 @@ class Extraction:
             self._watcher.planned(self._settings.name, len(pieces) - 1)
         feed.steps += [(piece, self._submit(piece, job.order)) for piece in pieces][::-1]
 
-    def _move_mark(self, state: dict[str, Any], read: ReadStep) -> None:
+    def _move_mark(self, marks: dict[str, Mark], state: dict[str, Any], read: ReadStep) -> None:
         if read.step.stream.table.write is Write.SNAPSHOT:
             return
         scope = read.step.scope
-        mark = Mark.from_state(state.get(scope, {})).after(
+        known = marks.get(scope) or Mark.from_state(state.get(scope, {}))
+        marks[scope] = known.after(
             read.step.window,
             still_unsettled(read.step.stream, read.reading, self._span),
             first=self._span.first,
             moves=self._period is None,
         )
-        state[scope] = mark.to_state()
 
 
 def _untold(_done: int, _total: int) -> None:

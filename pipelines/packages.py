@@ -53,7 +53,7 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 
-ROWS_PER_TABLE = 10_000
+ROWS_PER_TABLE = 20_000
 BYTES_PER_TABLE = 16_000_000
 """About how much is handed to dlt at once. dlt computes the schema of each table anew, and DuckDB
 reads up to 2,048 rows of it at once, with all of their texts."""

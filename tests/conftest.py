@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from llm_usage_warehouse.http import pacing
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.publish import publish
 from llm_usage_warehouse.transform import transform
 from tests import four_vendors, loads, sql_helpers

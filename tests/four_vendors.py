@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from llm_usage_warehouse.connectors import configured_sources, connectors
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.own_seeds import OF_DEMO
 from llm_usage_warehouse.progress import LogWatcher

@@ -12,7 +12,7 @@ from pendulum import DateTime
 
 from llm_usage_warehouse.connectors import configured_sources
 from llm_usage_warehouse.extraction import ThreadPull
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.one_source import Run, SourceOutcome
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.read_ahead import ReadAhead

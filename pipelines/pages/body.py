@@ -4,11 +4,13 @@ Opening costs a tenth of a full parse, and checks the whole text all the same.
 """
 
 import re
+import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from msgspec import Raw
 
 from llm_usage_warehouse.http import BadResponseError
@@ -20,6 +22,8 @@ ESCAPE = re.compile(
     re.DOTALL,
 )
 """One escape: a whole surrogate pair, half of one, or any other."""
+
+PERHAPS_HALF = re.compile(rb"\\u[dD]")
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 _array = msgspec.json.Decoder(list[Raw])
@@ -34,8 +38,15 @@ def mended(body: bytes) -> bytes:
         ValueError: the text is not UTF-8.
     """
     if not body.isascii():
-        body.decode()
-    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
+        # To decode it would take twenty times as long.
+        ends = pa.py_buffer(struct.pack("=qq", 0, len(body)))
+        text = pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)])
+        try:
+            text.validate(full=True)
+        except pa.ArrowInvalid:
+            # This says what is wrong, and where.
+            body.decode()
+    if b"\\" in body and PERHAPS_HALF.search(body):
         return ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], body)
     return body
 

@@ -26,6 +26,7 @@ BATCH_BYTES = 4_000_000
 """Read at once: an odd row slows down its batch, and no more than this is held twice."""
 
 BATCH_ROWS = 5_000
+OPENING = ord("{")
 CONTROL = bytes([*range(0x20), 0x7F])
 CONTROL_PATTERN = r"[\x00-\x1f\x7f-\x{9f}]"
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -100,16 +101,14 @@ def _batches(
 
 def _lines(source: str, rows: Sequence[bytes | Raw], shape: RowShape) -> bytes:
     """Join rows, having made sure that each is an object."""
-    text = b"\n".join(rows)
-    if text.count(b"\n") >= len(rows):
+    if b"\n" in b"".join(rows):
         # No string of JSON holds a line break as it is.
         rows = [bytes(row).replace(b"\n", b" ") for row in rows]
-        text = b"\n".join(rows)
-    if text[:1] != b"{" or text.count(b"\n{") + 1 < len(rows):
+    if any(memoryview(row)[0] != OPENING for row in rows):
         number, odd = next((n, row) for n, row in enumerate(rows, 1) if bytes(row)[:1] != b"{")
         where = f"row {number} of {'.'.join(shape.rows)}"
         raise mismatch(source, [f"{where} should be an object and is {plain(bytes(odd))}"])
-    return text
+    return b"\n".join(rows)
 
 
 def _typed(

@@ -18,7 +18,7 @@ LOAD = f"""
 import pendulum
 from llm_usage_warehouse import one_source
 from llm_usage_warehouse.connectors import configured_sources
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.settings import load_warehouse

@@ -26,7 +26,7 @@ from tests.loads import NOW, Project, frozen, vendor
 LOAD = f"""
 import os, signal, dlt, pendulum
 from llm_usage_warehouse.connectors import configured_sources
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.settings import load_warehouse

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llm_usage_warehouse.connectors import configured_sources
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.one_source import Run, SourceOutcome
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.settings import in_environment, load_warehouse

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from llm_usage_warehouse.connectors import configured_sources
-from llm_usage_warehouse.nightly import load_sources
+from llm_usage_warehouse.loading import load_sources
 from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.progress import BarWatcher, watching
 from llm_usage_warehouse.settings import load_warehouse
