@@ -45,10 +45,10 @@ pytest: $(READY)
 	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## The tests that neither load nor run dbt: under a minute
-	$(RUN)/pytest --numprocesses 4 --dist worksteal -m 'not long and not slow and not superset and not ducklake'
+	$(RUN)/pytest --numprocesses 4 --dist worksteal -m 'not long and not slow and not superset and not ducklake and not spark'
 
 test-all: $(READY) lint ## The same with every further case of them, before a release
-	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not superset and not ducklake'
+	$(RUN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not superset and not ducklake and not spark'
 
 lint: $(READY) ## Check style, types and SQL
 	$(RUN)/ruff format --check .
@@ -136,7 +136,7 @@ spark-bench: $(SPARK)/.ready ## Build the models over millions of calls on DuckD
 	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark.bench $(if $(CALLS),--calls $(CALLS))
 
 ducklake-test: $(LAKE)/.ready ## Nights into a lake, with either catalog, against those into a DuckDB file; kills, too
-	$(LAKE)/bin/pytest -m "" tests/lake tests/publish/test_targets_ducklake.py
+	$(LAKE)/bin/pytest -m "not spark" tests/lake tests/publish/test_targets_ducklake.py
 	WAREHOUSE__ENGINE=ducklake $(LAKE)/bin/pytest --numprocesses 2 --dist loadfile \
 		tests/aiproxy/test_source.py tests/weave/test_source.py tests/tencent_lke/test_source.py \
 		tests/alibaba_model_router/test_source.py tests/load/test_crash.py tests/load/test_one_source.py
