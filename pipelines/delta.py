@@ -41,7 +41,7 @@ STATE = ("processed_slices", "settings", "unpublished_days", "held_sources", "bu
 OWN = ("transform_state", "seeds")
 """The schemas of which the file has its own."""
 
-GIVEN = ("raw_prices", "raw_rates")
+GIVEN = ("raw_prices", "raw_rates", "last_good")
 """The schemas of the file that the lake is given whole."""
 
 KEPT = timedelta(days=7)
@@ -233,6 +233,9 @@ def give_state(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettin
         "or schema_name = 'transform_state' and list_contains(?, table_name))",
         [list(GIVEN), list(STATE)],
     ).fetchall()
+    for name, folder in tables_of(warehouse).items():
+        if name[0] in GIVEN and name not in found:
+            shutil.rmtree(folder)
     for schema, table in found:
         folder = Path(warehouse.lake) / schema / table
         rows = connection.table(f"{quoted(schema)}.{quoted(table)}").to_arrow_table()

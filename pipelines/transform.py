@@ -125,9 +125,6 @@ def _without_broken(
     warehouse: WarehouseSettings, connectors: Sequence[Connector], outcome: Outcome
 ) -> Outcome:
     """Build again, with the sources held that failing rows are of, until no test fails."""
-    if warehouse.is_spark:
-        reason = "with engine spark, no source can be held: nothing is published until it is right"
-        return replace(outcome, problems=(*outcome.problems, reason))
     before = holding.held_now(warehouse)
     held: tuple[holding.Held, ...] = ()
     try:
@@ -155,9 +152,34 @@ def _broken(
     """Return which sources fail the tests of a build, besides those that it held."""
     if len(outcome.failed_tests) < len(outcome.problems):
         raise holding.CannotHoldError("not only tests failed")
-    found = holding.lay_to_sources(warehouse, outcome.failed_tests)
+    tests = outcome.failed_tests
+    if warehouse.is_spark:
+        tests = _failed_in_the_file(warehouse, tests, sorted({one.source for one in held}))
+    found = holding.lay_to_sources(warehouse, tests)
     if again := {one.source for one in found} & {one.source for one in held}:
         raise holding.CannotHoldError(f"{', '.join(sorted(again))} fails as last published, too")
+    return found
+
+
+def _failed_in_the_file(
+    warehouse: WarehouseSettings, tests: Sequence[FailedTest], held: Sequence[str]
+) -> tuple[FailedTest, ...]:
+    """Run tests that failed on Spark on the file, which shows the same tables.
+
+    Whose rows they find is asked there, in DuckDB's SQL.
+
+    Raises:
+        CannotHoldError: one does not fail there.
+    """
+    told = {"LLM_USAGE_TEST_ALL": "true", HELD_SOURCES: json.dumps(held)}
+    _build_views(warehouse, told)
+    names = [test.name for test in tests]
+    run = _run(warehouse, ["test", "--select", *names], told, FILE)
+    found = _read_results(run).failed_tests
+    if missing := {*names} - {test.name for test in found}:
+        raise holding.CannotHoldError(
+            f"{', '.join(sorted(missing))} fails on Spark, and not in the private file"
+        )
     return found
 
 
@@ -238,10 +260,16 @@ def _on_spark(
     run = _run(warehouse, arguments, told)
     outcome, results = _read_results(run), run["results"]
     if not stand and outcome.is_sound:
-        of_views = ["build", *NO_TESTS, "--select", OF_VIEWS, "resource_type:seed"]
-        results = [*results, *_run(warehouse, of_views, told, FILE)["results"]]
+        results = [*results, *_build_views(warehouse, told)]
     built_views.remember(warehouse, known, results)
     return outcome
+
+
+def _build_views(warehouse: WarehouseSettings, told: dict[str, str]) -> list[dict[str, Any]]:
+    """Make the views and the seeds in the file; return dbt's results of them."""
+    arguments = ["build", *NO_TESTS, "--select", OF_VIEWS, "resource_type:seed"]
+    results: list[dict[str, Any]] = _run(warehouse, arguments, told, FILE)["results"]
+    return results
 
 
 def _run(

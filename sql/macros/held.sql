@@ -17,23 +17,33 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The rows of `staged`, but those of a held source as they are in the published `table`: on the days
-    that it is held on, which follow from `instant`, or on all without it. -#}
-{% macro or_as_published(staged, table, instant=none) -%}
-    select * from {{ staged }}
+{#- The rows of `staged`, which has `columns`, but those of a held source as they are in the published
+    `table`: on the days that it is held on, which follow from `instant`, or on all without it. -#}
+{% macro or_as_published(staged, table, columns, instant=none) -%}
+    select
+        {{ columns | join(',\n        ') }}
+    from {{ staged }}
     {%- if held_sources() %}
     where
         not ({{ is_held() }})
         {%- if instant %}
-        or (source_name, {{ local_date(instant) }}) not in (
-            select source_name, usage_date from {{ source('last_good', 'days') }}
+        or not exists (
+            select 1 from {{ source('last_good', 'days') }} as held_days
+            where
+                held_days.source_name = {{ staged }}.source_name
+                and held_days.usage_date = {{ local_date(instant) }}
         )
         {%- endif %}
     {%- set published = load_relation(source('last_good', table)) %}
     {%- if published %}
+    {%- set known = adapter.get_columns_in_relation(published) | map(attribute='name') | list %}
+    union all
     -- A column that was not published yet is NULL.
-    union all by name
-    select * from {{ published }}
+    select
+        {%- for name in columns %}
+        {{ name if name in known else 'null as ' ~ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ published }}
     {%- endif %}
     {%- endif %}
 {%- endmacro %}

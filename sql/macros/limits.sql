@@ -100,6 +100,11 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- The columns that `admitted_union_of` gives. -#}
+{% macro admitted_columns(columns) -%}
+    {{ return(columns.keys() | list + ['rejected']) }}
+{%- endmacro %}
+
 {#- Why a number that was sent, as text, in a column of `limits` was not admitted. -#}
 {% macro why_rejected(column, sent) -%}
     {%- set limit = limits()[column] -%}

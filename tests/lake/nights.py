@@ -31,9 +31,39 @@ wrong = [*failed, night.stopped or "", *problems, *night.warnings]
 raise SystemExit(" | ".join(filter(None, wrong)) or None)
 """
 
+LOAD = """
+import sys
+import pendulum
+from llm_usage_warehouse.connectors import configured_sources
+from llm_usage_warehouse.loading import load_sources
+from llm_usage_warehouse.one_source import Run
+from llm_usage_warehouse.progress import LogWatcher
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.warehouse import writing
+warehouse = load_warehouse()
+run = Run("load", pendulum.from_timestamp({now}), warehouse)
+with writing(warehouse):
+    loads = load_sources(configured_sources(), run, LogWatcher())
+raise SystemExit(" | ".join(load.error for load in loads if load.error) or None)
+"""
+
+BUILD = """
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.publish import publish
+from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.transform import transform
+from llm_usage_warehouse.warehouse import writing
+warehouse = load_warehouse()
+with writing(warehouse):
+    done = transform(warehouse, connectors().values())
+    if not done.is_sound:
+        raise SystemExit(" | ".join(done.problems))
+    publish(warehouse, everything=done.tested_all)
+"""
+
 OF_A_RUN = (
     *("load_id", "run_id", "publication_id", "recorded_from", "recorded_to"),
-    *("detail_read_at", "control_read_at"),
+    *("detail_read_at", "control_read_at", "held_since"),
 )
 """Columns that say by which run, and when, something came to be known."""
 
@@ -87,6 +117,20 @@ class Nights:
         """Run a night, and return its exit code and its last line, if it has one to say."""
         with self.begin(*sources, now=now) as process:
             return ended(process)
+
+    def load(self, now: DateTime) -> None:
+        """Load all sources, and build nothing."""
+        self.python(LOAD.format(now=now.int_timestamp))
+
+    def build(self) -> None:
+        """Build, test and publish what is loaded."""
+        self.python(BUILD)
+
+    def python(self, statements: str) -> None:
+        """Run statements of Python in the project's folder, to their end."""
+        subprocess.run(
+            [sys.executable, "-c", statements], env=self._env, cwd=self.folder, check=True
+        )
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the program in the project."""

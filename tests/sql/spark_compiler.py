@@ -47,7 +47,9 @@ class Answers(SparkConnectionWrapper):
     def execute(self, sql: str, bindings: Any = None) -> None:
         print(json.dumps(sql), file=self._asked, flush=True)
         at = sql.find(LIST)
-        if sqlglot.tokenize(sql, read="spark")[0].text.lower() not in ("select", "with", "show"):
+        if sql.split(maxsplit=2)[:2] == ["describe", "extended"]:
+            self._connection.execute(f"describe {sql.split()[2].replace('`', '')}")
+        elif sqlglot.tokenize(sql, read="spark")[0].text.lower() not in ("select", "with", "show"):
             # A hook: the file stays as it is.
             self._connection.execute("select 1 where false")
         elif at >= 0:

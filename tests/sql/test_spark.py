@@ -19,7 +19,7 @@ import sqlglot
 from sqlglot import ErrorLevel, TokenType
 from sqlglot.tokenizer_core import Token
 
-from llm_usage_warehouse.dbt_runs import variables
+from llm_usage_warehouse.dbt_runs import HELD_SOURCES, variables
 from llm_usage_warehouse.settings import WarehouseSettings
 from tests.raw_rows import slice_row
 from tests.sql_helpers import FILE, SQL, SqlWarehouse
@@ -30,7 +30,10 @@ FUNCTIONS = {*WORDS["alike"], *WORDS["of_macros"]}
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each node is on Spark, in a run that rebuilds some days; what it asks is there, too."""
+    """What each node is on Spark, in a run that rebuilds some days and holds a source.
+
+    What it asks is there, too.
+    """
     folder = tmp_path_factory.mktemp("spark")
     warehouse = SqlWarehouse(folder)
     line = slice_row("proxy", "logs", "2026-11-01 00:00:00Z", "2026-11-02 00:00:00Z")
@@ -40,6 +43,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "insert into intermediate.int_touched_days values "
         "('proxy', '2026-11-01', '2026-11-01 00:00:00Z', '2026-11-02 00:00:00Z')"
     )
+    warehouse.run("create schema last_good")
+    warehouse.run("create table last_good.slices (slice_id text, load_id text)")
+    warehouse.run("create table last_good.days (source_name text, usage_date date)")
+    for table in ("calls", "usage_buckets", "reconciliation"):
+        warehouse.run(f"create table last_good.{table} (source_name text)")
     settings = WarehouseSettings(path=warehouse.path)
     target, asked = folder / "target", folder / "asked"
     done = subprocess.run(
@@ -50,7 +58,10 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             *("--profiles-dir", str(SQL), "--target-path", str(target)),
             *("--log-path", str(target), "--vars", json.dumps(variables(settings))),
         ],
-        env={**os.environ, "LLM_USAGE_WAREHOUSE": f"./{FILE}", "LLM_USAGE_TIMEZONE": "UTC"},
+        env={
+            **{**os.environ, "LLM_USAGE_WAREHOUSE": f"./{FILE}", "LLM_USAGE_TIMEZONE": "UTC"},
+            HELD_SOURCES: '["held"]',
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ with staged as (
 ),
 
 final as (
-    {{ or_as_published('staged', 'calls', 'billed_at') }}
+    {{ or_as_published('staged', 'calls', admitted_columns(call_columns()), 'billed_at') }}
 )
 
 select * from final

@@ -7,7 +7,9 @@ with staged as (
 ),
 
 final as (
-    {{ or_as_published('staged', 'usage_buckets', 'bucket_start') }}
+    {{ or_as_published(
+        'staged', 'usage_buckets', admitted_columns(usage_bucket_columns()), 'bucket_start'
+    ) }}
 )
 
 select * from final

@@ -190,7 +190,7 @@ told as (
 ),
 
 known as (
-    {{ or_as_published('told', 'reconciliation') }}
+    {{ or_as_published('told', 'reconciliation', model.columns) }}
 ),
 
 final as (
