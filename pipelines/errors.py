@@ -24,6 +24,9 @@ NOTHING_LOADED = "nothing is loaded yet: llm-usage nightly"
 DAMAGE = ("could not read enough bytes", "checksum", "corrupt")
 """How DuckDB speaks of a file that broke off or was changed by another hand."""
 
+OF_A_STORE = ("http error", "for http ")
+"""How DuckDB speaks of an object store that it cannot reach, or that refuses."""
+
 OURS = Path(__file__).resolve().parent
 
 
@@ -84,6 +87,8 @@ def next_step(error: BaseException) -> str:
         return f"the file is damaged: {REPAIR}"
     if any(isinstance(one, duckdb.CatalogException) for one in chain(error)):
         return f"what is needed is not in the warehouse: {REPAIR}"
+    if any(sign in str(one).lower() for one in chain(error) for sign in OF_A_STORE):
+        return "look at [warehouse] lake and at DuckDB's secret for it, then run this again"
     if is_of_the_machine(error):
         return "look at the disk's free space, its rights and the memory, then run this again"
     ours = [

@@ -21,7 +21,9 @@ NEEDED = "[warehouse] engine names ducklake"
 
 LAKE = "ducklake"
 POSTGRES = "postgres_scanner"
-"""The extensions of DuckDB that a lake needs, the second for a catalog in Postgres."""
+OBJECTS = "httpfs"
+"""The extensions of DuckDB that a lake needs: the second for a catalog in Postgres, the third for
+rows in an object store."""
 
 KEPT = "7 days"
 """How long a snapshot of a lake can be gone back to."""
@@ -68,7 +70,7 @@ def extension_folder(work: Path) -> str:
     Args:
         work: where the folder may be made.
     """
-    files = [file for name in (LAKE, POSTGRES) if (file := _packaged(name))]
+    files = [file for name in (LAKE, POSTGRES, OBJECTS) if (file := _packaged(name))]
     if not files:
         return ""
     with duckdb.connect() as connection:
@@ -114,6 +116,8 @@ def attach(
     load_extension(connection)
     if warehouse.catalog:
         load_extension(connection, POSTGRES, "[warehouse] catalog is a Postgres database")
+    if is_remote(warehouse):
+        load_extension(connection, OBJECTS, "[warehouse] lake is in an object store")
     try:
         connection.execute(
             f"attach if not exists {literal(catalog_of(warehouse))} as {DATABASE} "
@@ -124,6 +128,11 @@ def attach(
             raise UsageError(f"{next_step} ({in_a_line(error)})") from None
         raise
     use(connection)
+
+
+def is_remote(warehouse: WarehouseSettings) -> bool:
+    """Whether the lake's rows are in an object store."""
+    return "://" in warehouse.lake
 
 
 def use(connection: duckdb.DuckDBPyConnection) -> None:

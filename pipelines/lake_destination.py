@@ -28,9 +28,10 @@ class LakeDestination(dlt.destinations.ducklake):
 
     def __init__(self, warehouse: WarehouseSettings) -> None:
         catalog = warehouse.catalog or f"duckdb:///{warehouse.path}"
-        super().__init__(
-            DuckLakeCredentials(lake.DATABASE, catalog=catalog, storage=warehouse.lake)
-        )
+        # dlt would ask for the keys of an object store, which DuckDB has as a secret: it never
+        # goes to the place that it is told.
+        storage = str(warehouse.data_folder) if lake.is_remote(warehouse) else warehouse.lake
+        super().__init__(DuckLakeCredentials(lake.DATABASE, catalog=catalog, storage=storage))
         self._client_class = type("OurClient", (MergingLakeClient,), {"warehouse": warehouse})
 
     @property
