@@ -11,6 +11,7 @@ from llm_usage_warehouse.dbt_runs import (
     HELD_SOURCES,
     OPENS_NOTHING,
     command_of,
+    refuse_parts,
     run_dbt,
     work_folder,
 )
@@ -80,8 +81,10 @@ def run_by_hand(
     """Run a command of dbt, and return its exit code.
 
     Raises:
+        UsageError: a part of the models is to be built on Spark.
         RunError: nothing is loaded yet, or somebody is writing the warehouse.
     """
+    refuse_parts(warehouse, arguments)
     command = command_of(arguments)
     if "serve" in arguments:
         # It goes on until somebody ends it, and no night must wait for that.

@@ -124,6 +124,21 @@ def command_of(arguments: Sequence[str]) -> str:
     return next((one for one in arguments if one in COMMANDS), OPENS_NOTHING[0])
 
 
+def refuse_parts(warehouse: WarehouseSettings, arguments: Sequence[str]) -> None:
+    """Make sure that a command of dbt builds all models, or none, where they are built on Spark.
+
+    Raises:
+        UsageError: it would build some of them.
+    """
+    command = command_of(arguments)
+    is_part = command != "build" or bool({*PARTS} & {*arguments})
+    if warehouse.is_spark and command in BUILDS and is_part:
+        raise UsageError(
+            "on Spark, models are built all together: llm-usage transform. What only reads them, "
+            "such as test, show and compile, takes --select"
+        )
+
+
 def run_dbt(
     warehouse: WarehouseSettings,
     arguments: Sequence[str],
@@ -142,8 +157,7 @@ def run_dbt(
         target: of sql/profiles.yml; by default that of the warehouse's engine.
 
     Raises:
-        UsageError: a seed of the project's own is not what its name says, or a part of the models
-            is to be built on Spark.
+        UsageError: a seed of the project's own is not what its name says.
         RunError: there is no Spark, where the models run on it.
     """
     target = target or TARGETS[warehouse.engine]
@@ -172,11 +186,6 @@ def _run_on_spark(
     delta.check_package("pyspark")
     java = spark.check(warehouse.master)
     builds = command_of(arguments) in BUILDS
-    if builds and (command_of(arguments) != "build" or {*PARTS} & {*arguments}):
-        raise UsageError(
-            "on Spark, models are built all together: llm-usage transform. What only reads them, "
-            "such as test, show and compile, takes --select"
-        )
     if builds:
         delta.remove_what_is_made_anew(warehouse)
     with connect(warehouse) as connection:

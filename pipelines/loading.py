@@ -1,6 +1,5 @@
 """The load of a night: every source in a thread of its own, one warehouse."""
 
-import atexit
 import gc
 import threading
 from collections.abc import Iterator, Sequence
@@ -45,10 +44,8 @@ def _frozen() -> Iterator[None]:
     """Have Python take all that is in memory for lasting, and look for garbage in the rest alone.
 
     The modules alone are 100,000 objects, which it would look through again and again: 6 % of the
-    processor time of a long load. As it ends it would do so once more, for a quarter of a second,
-    to free what ends with it.
+    processor time of a long load.
     """
-    atexit.register(gc.freeze)
     gc.freeze()
     try:
         yield

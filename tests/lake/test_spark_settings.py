@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from llm_usage_warehouse import spark
+from llm_usage_warehouse.connectors import connectors
+from llm_usage_warehouse.dbt_by_hand import run_by_hand
 from llm_usage_warehouse.errors import RunError, UsageError
-from llm_usage_warehouse.settings import load_warehouse
+from llm_usage_warehouse.settings import WarehouseSettings, load_warehouse
 from tests.lake.nights import Nights, four_vendors
 
 
@@ -53,3 +55,13 @@ def test_a_lake_at_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("WAREHOUSE__LAKE", "s3://bucket/lake")
     with pytest.raises(UsageError, match="engine spark was tried with a folder alone"):
         load_warehouse()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["seed"], ["build", "--select", "calls"], ["build", "-s", "calls"]]
+)
+def test_a_part_of_the_models_is_refused(tmp_path: Path, arguments: list[str]) -> None:
+    warehouse = WarehouseSettings(path=tmp_path / "warehouse.spark", engine="spark")
+    with pytest.raises(UsageError, match="models are built all together: llm-usage transform"):
+        run_by_hand(warehouse, connectors().values(), arguments)
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,8 @@
 Which sources, from where and into which folder, the environment says, as for any night.
 """
 
+import atexit
+import gc
 import json
 import sys
 
@@ -33,4 +35,6 @@ def main(instant: float | None) -> None:
 
 
 if __name__ == "__main__":
+    # As every command of the program does.
+    atexit.register(gc.freeze)
     main(float(sys.argv[1]) if len(sys.argv) > 1 else None)
