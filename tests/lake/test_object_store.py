@@ -31,7 +31,7 @@ class Store:
     server: Any
     client: Any
 
-    def keys(self) -> list[str]:
+    def objects(self) -> list[str]:
         """Return the names of all objects."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         return [one["Key"] for page in pages for one in page.get("Contents", ())]
@@ -78,7 +78,7 @@ def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, store: S
         for one in (file, lake):
             one.run(now=NOW.add(hours=1))
         assert lake.published() == file.published()
-    assert any(key.startswith("lake/raw_aiproxy/logs/") for key in store.keys())
+    assert any(key.startswith("lake/raw_aiproxy/logs/") for key in store.objects())
     assert not list((lake.folder / "data").glob("**/*.parquet"))
 
 
