@@ -17,9 +17,11 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The rows of `staged`, which has `columns`, but those of a held source as they are in the published
-    `table`: on the days that it is held on, which follow from `instant`, or on all without it. -#}
-{% macro or_as_published(staged, table, columns, instant=none) -%}
+{#- The rows of `staged`, but those of a held source as they are in the published `table`: on the days
+    that it is held on, which follow from `instant`, or on all without it. It has `columns`, or those
+    by which the model is described. -#}
+{% macro or_as_published(staged, table, instant=none, columns=none) -%}
+    {%- set columns = columns or model.columns -%}
     select
         {{ columns | join(',\n        ') }}
     from {{ staged }}

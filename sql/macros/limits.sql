@@ -102,7 +102,7 @@
 
 {#- The columns that `admitted_union_of` gives. -#}
 {% macro admitted_columns(columns) -%}
-    {{ return(columns.keys() | list + ['rejected']) }}
+    {{ return(columns | list + ['rejected']) }}
 {%- endmacro %}
 
 {#- Why a number that was sent, as text, in a column of `limits` was not admitted. -#}

@@ -169,6 +169,17 @@ class Nights:
         return tables
 
 
+def compare_two_nights(file: Nights, lake: Nights, vendors: Simulator) -> None:
+    """Make sure that a lake publishes what a file does, and again once there are late rows."""
+    for one in (file, lake):
+        one.run()
+    assert lake.published() == file.published()
+    deliver_late(vendors)
+    for one in (file, lake):
+        one.run(now=NOW.add(hours=1))
+    assert lake.published() == file.published()
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for a night, and return its exit code and its last line, if it has one to say."""
     said, _ = process.communicate()

@@ -10,8 +10,7 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.simulator import Simulator
-from tests.lake.nights import Nights, Rows, deliver_late, ended, four_vendors
-from tests.loads import NOW
+from tests.lake.nights import Nights, Rows, compare_two_nights, ended, four_vendors
 from tests.publish.postgres_server import serving, why_not
 
 pytestmark = pytest.mark.ducklake
@@ -51,13 +50,7 @@ def test_every_published_table_is_that_of_a_duckdb_file(
     with four_vendors() as vendors, catalog() as address:
         file = Nights(tmp_path / "file", vendors)
         lake = Nights(tmp_path / "lake", vendors, engine="ducklake", catalog=address)
-        for one in (file, lake):
-            one.run()
-        assert lake.published() == file.published()
-        deliver_late(vendors)
-        for one in (file, lake):
-            one.run(now=NOW.add(hours=1))
-        assert lake.published() == file.published()
+        compare_two_nights(file, lake, vendors)
     assert (lake.folder / "data/lake/raw_aiproxy/logs").is_dir()
     assert (lake.folder / "data/warehouse.ducklake").exists() == (catalog is in_a_file)
     assert not (lake.folder / "data/warehouse.duckdb").exists()

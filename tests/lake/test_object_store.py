@@ -10,8 +10,7 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.lake import OBJECTS, load_extension
-from tests.lake.nights import Nights, deliver_late, four_vendors
-from tests.loads import NOW
+from tests.lake.nights import Nights, compare_two_nights, four_vendors
 
 pytestmark = pytest.mark.ducklake
 
@@ -71,13 +70,7 @@ def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, store: S
     with four_vendors() as vendors:
         file = Nights(tmp_path / "file", vendors)
         lake = Nights(tmp_path / "lake", vendors, engine="ducklake", lake=f"s3://{BUCKET}/lake")
-        for one in (file, lake):
-            one.run()
-        assert lake.published() == file.published()
-        deliver_late(vendors)
-        for one in (file, lake):
-            one.run(now=NOW.add(hours=1))
-        assert lake.published() == file.published()
+        compare_two_nights(file, lake, vendors)
     assert any(key.startswith("lake/raw_aiproxy/logs/") for key in store.objects())
     assert not list((lake.folder / "data").glob("**/*.parquet"))
 

@@ -7,7 +7,9 @@ with staged as (
 ),
 
 final as (
-    {{ or_as_published('staged', 'calls', admitted_columns(call_columns()), 'billed_at') }}
+    {{ or_as_published(
+        'staged', 'calls', 'billed_at', admitted_columns(call_columns())
+    ) }}
 )
 
 select * from final

@@ -8,7 +8,7 @@ with staged as (
 
 final as (
     {{ or_as_published(
-        'staged', 'usage_buckets', admitted_columns(usage_bucket_columns()), 'bucket_start'
+        'staged', 'usage_buckets', 'bucket_start', admitted_columns(usage_bucket_columns())
     ) }}
 )
 

@@ -190,7 +190,7 @@ told as (
 ),
 
 known as (
-    {{ or_as_published('told', 'reconciliation', model.columns) }}
+    {{ or_as_published('told', 'reconciliation') }}
 ),
 
 final as (
