@@ -21,11 +21,13 @@
     that it is held on, which follow from `instant`, or on all without it. It has `columns`, or those
     by which the model is described. -#}
 {% macro or_as_published(staged, table, instant=none, columns=none) -%}
+    {%- if not held_sources() -%}
+    select * from {{ staged }}
+    {%- else -%}
     {%- set columns = columns or model.columns -%}
     select
         {{ columns | join(',\n        ') }}
     from {{ staged }}
-    {%- if held_sources() %}
     where
         not ({{ is_held() }})
         {%- if instant %}
