@@ -87,7 +87,11 @@ def next_step(error: BaseException) -> str:
         return f"the file is damaged: {REPAIR}"
     if any(isinstance(one, duckdb.CatalogException) for one in chain(error)):
         return f"what is needed is not in the warehouse: {REPAIR}"
-    if any(sign in str(one).lower() for one in chain(error) for sign in OF_A_STORE):
+    if any(
+        isinstance(one, duckdb.Error) and sign in str(one).lower()
+        for one in chain(error)
+        for sign in OF_A_STORE
+    ):
         return "look at [warehouse] lake and at DuckDB's secret for it, then run this again"
     if is_of_the_machine(error):
         return "look at the disk's free space, its rights and the memory, then run this again"

@@ -116,7 +116,7 @@ def attach(
     load_extension(connection)
     if warehouse.catalog:
         load_extension(connection, POSTGRES, "[warehouse] catalog is a Postgres database")
-    if is_remote(warehouse):
+    if warehouse.is_in_a_store:
         load_extension(connection, OBJECTS, "[warehouse] lake is in an object store")
     try:
         connection.execute(
@@ -128,11 +128,6 @@ def attach(
             raise UsageError(f"{next_step} ({in_a_line(error)})") from None
         raise
     use(connection)
-
-
-def is_remote(warehouse: WarehouseSettings) -> bool:
-    """Whether the lake's rows are in an object store."""
-    return "://" in warehouse.lake
 
 
 def use(connection: duckdb.DuckDBPyConnection) -> None:

@@ -30,7 +30,7 @@ class LakeDestination(dlt.destinations.ducklake):
         catalog = warehouse.catalog or f"duckdb:///{warehouse.path}"
         # dlt would ask for the keys of an object store, which DuckDB has as a secret: it never
         # goes to the place that it is told.
-        storage = str(warehouse.data_folder) if lake.is_remote(warehouse) else warehouse.lake
+        storage = str(warehouse.data_folder) if warehouse.is_in_a_store else warehouse.lake
         super().__init__(DuckLakeCredentials(lake.DATABASE, catalog=catalog, storage=storage))
         self._client_class = type("OurClient", (MergingLakeClient,), {"warehouse": warehouse})
 

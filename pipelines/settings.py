@@ -219,6 +219,11 @@ class WarehouseSettings:
         return self.engine == "ducklake"
 
     @property
+    def is_in_a_store(self) -> bool:
+        """Whether `lake` is the address of an object store."""
+        return "://" in self.lake
+
+    @property
     def is_spark(self) -> bool:
         """Whether the models run on Spark, over Delta tables that the private file shows."""
         return self.engine == "spark"
@@ -290,14 +295,14 @@ def load_warehouse() -> WarehouseSettings:
         found = replace(
             found,
             path=_private_path(root, found),
-            lake=_lake(root, found.lake),
+            lake=_lake(root, found),
             published_path=root / found.published_path,
             seeds=root / found.seeds,
         )
         problems += misplaced(found.path, found.published_path)
         if found.catalog and not found.is_lake:
             problems.append('[warehouse] catalog is a lake\'s: set engine = "ducklake", too')
-        if found.is_spark and "://" in found.lake:
+        if found.is_spark and found.is_in_a_store:
             problems.append(
                 "[warehouse] lake is an address, and engine spark was tried with a folder alone: "
                 "name one that all workers have, by NFS for example"
@@ -313,8 +318,8 @@ def _private_path(root: Path, found: WarehouseSettings) -> Path:
     return path if found.engine == ENGINES[0] else path.with_suffix(f".{found.engine}")
 
 
-def _lake(root: Path, lake: str) -> str:
-    return lake.rstrip("/") if "://" in lake else str(root / lake)
+def _lake(root: Path, found: WarehouseSettings) -> str:
+    return found.lake.rstrip("/") if found.is_in_a_store else str(root / found.lake)
 
 
 def load_section(cls: type[T], section: str) -> T:

@@ -171,7 +171,7 @@ def _failed_in_the_file(
     Raises:
         CannotHoldError: one does not fail there.
     """
-    told = {"LLM_USAGE_TEST_ALL": "true", HELD_SOURCES: json.dumps(held)}
+    told = _told(everything=True, held=held)
     _build_views(warehouse, told)
     names = [test.name for test in tests]
     run = _run(warehouse, ["test", "--select", *names], told, FILE)
@@ -212,15 +212,16 @@ def _tested(
     everything: bool,
     held: Sequence[str] = (),
 ) -> Outcome:
-    told = {
-        "LLM_USAGE_TEST_ALL": json.dumps(everything),
-        HELD_SOURCES: json.dumps(held),
-    }
-    outcome = _dbt(warehouse, arguments, told)
+    outcome = _dbt(warehouse, arguments, _told(everything=everything, held=held))
     if everything and outcome.is_sound:
         with connect(warehouse) as connection:
             connection.execute(f"create or replace table {TESTED} as select now() as tested_at")
     return replace(outcome, tested_all=everything, tested_all_at=_tested_all_at(warehouse))
+
+
+def _told(*, everything: bool, held: Sequence[str]) -> dict[str, str]:
+    """Return what tells a run what to test and whom to hold, see sql/macros/told.sql."""
+    return {"LLM_USAGE_TEST_ALL": json.dumps(everything), HELD_SOURCES: json.dumps(held)}
 
 
 def _tested_all_at(warehouse: WarehouseSettings) -> datetime | None:

@@ -40,11 +40,11 @@ from llm_usage_warehouse.one_source import Run
 from llm_usage_warehouse.progress import LogWatcher
 from llm_usage_warehouse.settings import load_warehouse
 from llm_usage_warehouse.warehouse import writing
-warehouse = load_warehouse()
-run = Run("load", pendulum.from_timestamp({now}), warehouse)
+now, *names = sys.argv[1:]
+warehouse, at = load_warehouse(), pendulum.from_timestamp(int(now))
 with writing(warehouse):
-    loads = load_sources(configured_sources(), run, LogWatcher())
-raise SystemExit(" | ".join(load.error for load in loads if load.error) or None)
+    done = load_sources(configured_sources(names), Run(now, at, warehouse), LogWatcher())
+raise SystemExit(" | ".join(one.error for one in done if one.error) or None)
 """
 
 BUILD = """
@@ -120,17 +120,14 @@ class Nights:
 
     def load(self, now: DateTime) -> None:
         """Load all sources, and build nothing."""
-        self.python(LOAD.format(now=now.int_timestamp))
+        self._python(LOAD, str(now.int_timestamp))
 
     def build(self) -> None:
         """Build, test and publish what is loaded."""
-        self.python(BUILD)
+        self._python(BUILD)
 
-    def python(self, statements: str) -> None:
-        """Run statements of Python in the project's folder, to their end."""
-        subprocess.run(
-            [sys.executable, "-c", statements], env=self._env, cwd=self.folder, check=True
-        )
+    def _python(self, statements: str, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-c", statements, *arguments], env=self._env, check=True)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the program in the project."""

@@ -10,24 +10,8 @@ import duckdb
 import pytest
 
 from llm_usage_warehouse.simulator import Simulator
-from tests.lake.nights import Nights, Rows, deliver_late, ended, four_vendors
+from tests.lake.nights import LOAD, Nights, Rows, deliver_late, ended, four_vendors
 from tests.loads import NOW
-
-LOAD = """
-import sys
-import pendulum
-from llm_usage_warehouse.connectors import configured_sources
-from llm_usage_warehouse.loading import load_sources
-from llm_usage_warehouse.one_source import Run
-from llm_usage_warehouse.progress import LogWatcher
-from llm_usage_warehouse.settings import load_warehouse
-from llm_usage_warehouse.warehouse import writing
-now, *names = sys.argv[1:]
-warehouse, at = load_warehouse(), pendulum.from_timestamp(int(now))
-with writing(warehouse):
-    done = load_sources(configured_sources(names), Run(now, at, warehouse), LogWatcher())
-raise SystemExit(" | ".join(one.error for one in done if one.error) or None)
-"""
 
 OF_A_LOAD = ("_dlt_load_id", "read_at", "window_start", "window_end", "row_in_window")
 """Columns that say with which load a row came, in which slice, and when."""

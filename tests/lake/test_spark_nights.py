@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from deltalake import DeltaTable
 
+from llm_usage_warehouse import delta
 from llm_usage_warehouse.setting_files import project_root
+from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Simulator
+from llm_usage_warehouse.warehouse import connect
 from tests.lake.nights import Nights, Rows, deliver_late, four_vendors
 from tests.loads import NOW
 
@@ -28,29 +33,6 @@ ZONE = {"reporting_timezone": "America/St_Johns"}
 
 LATE = NOW.subtract(days=2).int_timestamp * 1000
 """When the first of the late calls was made, in ms."""
-
-IN_THE_FILE = f"""
-import duckdb
-with duckdb.connect("data/warehouse.duckdb") as file:
-    file.execute(
-        "update raw_aiproxy.logs set currency = {{currency}}, used_amount = {{amount}} "
-        "where created_at_raw = {LATE}"
-    )
-"""
-IN_THE_LAKE = f"""
-from deltalake import DeltaTable
-from llm_usage_warehouse import delta
-from llm_usage_warehouse.settings import load_warehouse
-from llm_usage_warehouse.warehouse import connect
-logs = DeltaTable("data/lake/raw_aiproxy/logs")
-logs.update(
-    updates={{{{"currency": "{{currency}}", "used_amount": "{{amount}}"}}}},
-    predicate="created_at_raw = {LATE}",
-)
-warehouse = load_warehouse()
-with connect(warehouse) as connection:
-    delta.show_loaded(connection, warehouse, "raw_aiproxy")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +80,23 @@ def _value(value: Any) -> Any:
     return json.dumps(json.loads(value), sort_keys=True) if is_json else value
 
 
+def change_in_file(nights: Nights, **values: str) -> None:
+    """Set columns of the first late call, each to an expression of SQL."""
+    changes = ", ".join(f"{name} = {value}" for name, value in values.items())
+    with duckdb.connect(str(nights.folder / "data/warehouse.duckdb")) as file:
+        file.execute(f"update raw_aiproxy.logs set {changes} where created_at_raw = {LATE}")
+
+
+def change_in_lake(nights: Nights, **values: str) -> None:
+    """Do the same, and have the private file show it."""
+    data = nights.folder / "data"
+    lake = WarehouseSettings(path=data / "warehouse.spark", lake=str(data / "lake"), engine="spark")
+    logs = DeltaTable(str(data / "lake/raw_aiproxy/logs"))
+    logs.update(updates=values, predicate=f"created_at_raw = {LATE}")
+    with connect(lake) as connection:
+        delta.show_loaded(connection, lake, "raw_aiproxy")
+
+
 def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, master: str) -> None:
     with four_vendors() as vendors:
         file = Nights(tmp_path / "file", vendors, **ZONE)
@@ -106,15 +105,15 @@ def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, master: 
             one.run()
         assert published(lake) == published(file)
         deliver_late(vendors)
-        for one, statement in ((file, IN_THE_FILE), (lake, IN_THE_LAKE)):
-            # Without its currency, the cost of one call breaks an invariant.
+        for one, change in ((file, change_in_file), (lake, change_in_lake)):
             one.load(now=NOW.add(hours=1))
-            one.python(statement.format(currency="null", amount="7"))
+            # Without its currency, the cost of one call breaks an invariant.
+            change(one, currency="null", used_amount="7")
             one.build()
         assert published(lake) == published(file)
         assert {row[0] for row in published(lake)["ops.held_sources"]} == {"aiproxy"}
-        for one, statement in ((file, IN_THE_FILE), (lake, IN_THE_LAKE)):
-            one.python(statement.format(currency="'USD'", amount="null"))
+        for one, change in ((file, change_in_file), (lake, change_in_lake)):
+            change(one, currency="'USD'", used_amount="null")
             one.run(now=NOW.add(hours=2))
         assert published(lake) == published(file)
         assert published(lake)["ops.held_sources"] == []
