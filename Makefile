@@ -103,8 +103,10 @@ $(NOTEBOOK)/.ready: Makefile
 $(SPARK)/.ready: $(READY) pipelines/dev/spark/requirements.txt
 	@echo "installing Spark in $(SPARK), once"
 	@mkdir -p data && $(PYTHON) -m venv --clear $(SPARK)
-	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --require-hashes \
-		-r requirements.lock -r pipelines/dev/spark/requirements.txt
+	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --require-hashes -r requirements.lock
+	@# Without uv's own settings, which hold DuckDB at the version of the lock.
+	@$(RUN)/uv --no-config pip install --quiet --python $(SPARK)/bin/python --require-hashes \
+		-r pipelines/dev/spark/requirements.txt
 	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -130,7 +132,8 @@ notebook: $(READY) $(NOTEBOOK)/.ready ## Open the morning's questions as a marim
 
 spark-test: $(SPARK)/.ready ## Build the demo's two nights on a Spark cluster of this machine, too, and compare; whole nights, and kills
 	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark
-	$(SPARK)/bin/pytest -m "" tests/lake/test_spark_nights.py tests/lake/test_delta_loads.py
+	$(SPARK)/bin/pytest -m "" tests/lake/test_spark_nights.py tests/lake/test_spark_store.py \
+		tests/lake/test_delta_loads.py
 
 spark-bench: $(SPARK)/.ready ## Build the models over millions of calls on DuckDB and on Spark, CALLS=2000000
 	@$(SPARK)/bin/python -m llm_usage_warehouse.dev.spark.bench $(if $(CALLS),--calls $(CALLS))
@@ -155,7 +158,7 @@ lock: $(READY) ## Resolve the lock anew, for every supported Python at once
 	$(RUN)/uv pip compile pipelines/superset/requirements.in --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
 		-o pipelines/superset/requirements.txt
-	$(RUN)/uv pip compile pipelines/dev/spark/requirements.in --universal --python-version 3.11 \
+	$(RUN)/uv --no-config pip compile pipelines/dev/spark/requirements.in --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header -q \
 		-o pipelines/dev/spark/requirements.txt
 	$(RUN)/uv --no-config pip compile tests/lake/requirements.in --universal --python-version 3.11 \

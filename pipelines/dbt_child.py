@@ -61,11 +61,11 @@ def _open_spark(
 ) -> None:
     spark = import_module("llm_usage_warehouse.spark")
     try:
-        session = spark.open_session(master, Path(lake), Path(work))
+        session = spark.open_session(master, lake, Path(work))
     except Exception as error:
         said = str(error).splitlines()[:1]
         sys.exit(f"Spark could not be started ({' '.join(said)}): {work}/driver.log says why")
-    spark.tell_tables(session, Path(lake), tables)
+    spark.tell_tables(session, lake, tables)
     if first:
         import_module("dbt.cli.main").dbtRunner().invoke(first)
 

@@ -196,7 +196,7 @@ def _run_on_spark(
     session = {
         "master": warehouse.master,
         "lake": warehouse.lake,
-        "tables": [[*one.name, str(one.folder), one.version] for one in tables],
+        "tables": tables,
         "work": str(work),
         # Views last as long as a session.
         "first": None if builds else ["--quiet", "run", "--select", OF_VIEWS, *ours],
@@ -234,7 +234,9 @@ def _environment(warehouse: WarehouseSettings) -> dict[str, str]:
         "LLM_USAGE_CATALOG": catalog_of(warehouse),
         "LLM_USAGE_LAKE": warehouse.lake,
         "LLM_USAGE_EXTENSIONS": (
-            extension_folder(work_folder(warehouse)) if warehouse.is_lake else ""
+            extension_folder(work_folder(warehouse))
+            if warehouse.is_lake or warehouse.is_in_a_store
+            else ""
         ),
         "LLM_USAGE_MEMORY_LIMIT": warehouse.memory_for_duckdb,
         "LLM_USAGE_TIMEZONE": warehouse.reporting_timezone,

@@ -8,14 +8,9 @@ lake before a build and taken from it after.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -23,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from llm_usage_warehouse.errors import RunError, UsageError
+from llm_usage_warehouse.lake_files import Found, Name, found_in, read_or_make, remove
 from llm_usage_warehouse.quoting import literal, quoted
 from llm_usage_warehouse.settings import WarehouseSettings
 
@@ -55,8 +51,9 @@ MARK = "_llm_usage.json"
 
 FORMAT = 1
 
-Name = tuple[str, str]
-"""Schema and table."""
+LakeTable = tuple[str, str, str, bool, int | None]
+"""A table of the lake as a build is to see it: its schema, its name, where it lies, whether it is
+one of Delta, and the version to be read; None for the newest, to which the build adds."""
 
 
 def check_package(name: str) -> None:
@@ -72,19 +69,15 @@ def check_package(name: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class LakeTable:
-    """A table of the lake, as a build is to see it.
+def check_packages(warehouse: WarehouseSettings) -> None:
+    """Make sure that the packages are there by which the lake is loaded.
 
-    Attributes:
-        name: schema and table.
-        folder: where it lies.
-        version: the one to be read; None for the newest, to which the build adds.
+    Raises:
+        RunError: one is not.
     """
-
-    name: Name
-    folder: Path
-    version: int | None
+    check_package("deltalake")
+    if warehouse.is_in_a_store:
+        check_package("s3fs")
 
 
 def claim(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
@@ -92,23 +85,17 @@ def claim(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -
 
     Raises:
         UsageError: it is another's, or of another version of this program.
+        RunError: the object store that it is in cannot be reached, or refuses.
     """
     connection.execute("create schema if not exists transform_state")
     connection.execute("create table if not exists transform_state.lake (lake_id text)")
-    mark = Path(warehouse.lake) / MARK
     if not connection.execute("from transform_state.lake").fetchall():
         connection.execute("insert into transform_state.lake values (?)", [uuid4().hex])
     ((known,),) = connection.execute("from transform_state.lake").fetchall()
-    if not mark.exists():
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        fresh = mark.with_name(f".{uuid4().hex}")
-        fresh.write_text(json.dumps({"format": FORMAT, "lake_id": known}))
-        # Whoever comes first has it: a link is not made where there is one.
-        with suppress(FileExistsError):
-            os.link(fresh, mark)
-        fresh.unlink()
+    said = read_or_make(warehouse, MARK, json.dumps({"format": FORMAT, "lake_id": known}))
+    mark = f"{warehouse.lake}/{MARK}"
     try:
-        found = json.loads(mark.read_text())
+        found = json.loads(said)
         form, lake_id = found["format"], found["lake_id"]
     except (ValueError, KeyError):
         raise UsageError(
@@ -134,25 +121,28 @@ def tables_to_build_on(
     """Return what a run of dbt starts from: of raw tables, what the file shows of them."""
     shown = _shown(connection)
     return [
-        LakeTable(name, folder, shown.get(name) if _is_raw(name) else None)
-        for name, folder in tables_of(warehouse).items()
+        (*name, table.place, table.is_delta, shown.get(name) if _is_raw(name) else None)
+        for name, table in _tables(warehouse).items()
         if name in shown or not _is_raw(name)
     ]
 
 
 def remove_what_is_made_anew(warehouse: WarehouseSettings) -> None:
-    """Remove the tables of Parquet alone before a build, which makes no table over other files."""
-    for folder in tables_of(warehouse).values():
-        if not _is_delta(folder):
-            shutil.rmtree(folder)
+    """Remove the tables of Parquet alone before a build, which makes no table over other files.
+
+    What a build that was cut off has left of one is removed as well.
+    """
+    for name, table in found_in(warehouse).items():
+        if not table.is_delta and not _is_raw(name):
+            remove(warehouse, name)
 
 
-def tables_of(warehouse: WarehouseSettings) -> dict[Name, Path]:
-    """Return the folder of each table of the lake: Delta's, or of Parquet files alone."""
+def _tables(warehouse: WarehouseSettings, schema: str | None = None) -> dict[Name, Found]:
+    """Return each table of the lake: Delta's, or of Parquet files alone."""
     return {
-        (folder.parent.name, folder.name): folder
-        for folder in sorted(Path(warehouse.lake).glob("*/*"))
-        if _is_delta(folder) or (not folder.parent.name.startswith("raw_") and _files_of(folder))
+        name: table
+        for name, table in found_in(warehouse, schema).items()
+        if table.is_delta or (not name[0].startswith("raw_") and table.parquet)
     }
 
 
@@ -164,7 +154,7 @@ def show_loaded(
     Raises:
         RunError: a table is written in a way that cannot be read here.
     """
-    _show(connection, warehouse, lambda name: name[0] == dataset)
+    _show(connection, warehouse, lambda _: True, dataset)
 
 
 def show_built(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
@@ -193,19 +183,20 @@ def _show(
     connection: duckdb.DuckDBPyConnection,
     warehouse: WarehouseSettings,
     is_meant: Callable[[Name], bool],
+    dataset: str | None = None,
 ) -> None:
     known = _shown(connection)
-    changed = [
-        (name, folder)
-        for name, folder in tables_of(warehouse).items()
-        if is_meant(name) and name[0] not in (*OWN, *GIVEN) and known.get(name) != _version(folder)
-    ]
+    changed = {
+        name: table
+        for name, table in _tables(warehouse, dataset).items()
+        if is_meant(name) and name[0] not in (*OWN, *GIVEN) and known.get(name) != table.version
+    }
     connection.begin()
     try:
-        for (schema_name, table_name), folder in changed:
+        for (schema_name, table_name), table in changed.items():
             connection.execute(f"create schema if not exists {quoted(schema_name)}")
-            view, version = f"{quoted(schema_name)}.{quoted(table_name)}", _version(folder)
-            connection.execute(f"create or replace view {view} as {_statement(connection, folder)}")
+            view = f"{quoted(schema_name)}.{quoted(table_name)}"
+            connection.execute(f"create or replace view {view} as {_statement(connection, table)}")
             connection.execute(f"comment on view {view} is {literal(OF_THE_LAKE)}")
             connection.execute(
                 f"delete from {SHOWN} where schema_name = ? and table_name = ?",  # noqa: S608
@@ -213,10 +204,10 @@ def _show(
             )
             connection.execute(
                 f"insert into {SHOWN} values (?, ?, ?)",  # noqa: S608
-                [schema_name, table_name, version],
+                [schema_name, table_name, table.version],
             )
-        for dataset in {name[0] for name, _ in changed if _is_raw(name)}:
-            _show_loads(connection, warehouse, dataset)
+        for schema in {name[0] for name in changed if _is_raw(name)}:
+            _show_loads(connection, warehouse, schema)
     except BaseException:
         connection.rollback()
         raise
@@ -233,26 +224,27 @@ def give_state(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettin
         "or schema_name = 'transform_state' and list_contains(?, table_name))",
         [list(GIVEN), list(STATE)],
     ).fetchall()
-    for name, folder in tables_of(warehouse).items():
+    tables = found_in(warehouse)
+    for name in tables:
         if name[0] in GIVEN and name not in found:
-            shutil.rmtree(folder)
+            remove(warehouse, name)
     for schema, table in found:
-        folder = Path(warehouse.lake) / schema / table
+        before = tables.get((schema, table))
         rows = connection.table(f"{quoted(schema)}.{quoted(table)}").to_arrow_table()
-        if _is_delta(folder):
-            before = DeltaTable(str(folder)).to_pyarrow_table()
-            if before.schema.names == rows.schema.names and before.equals(rows):
+        if before and before.is_delta:
+            given = DeltaTable(before.place).to_pyarrow_table()
+            if given.schema.names == rows.schema.names and given.equals(rows):
                 continue
-        write_deltalake(str(folder), rows, mode="overwrite", schema_mode="overwrite")
+        place = f"{warehouse.lake}/{schema}/{table}"
+        write_deltalake(place, rows, mode="overwrite", schema_mode="overwrite")
 
 
 def take_state(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
     """Take from the lake what a build has noted."""
     connection.execute("create schema if not exists transform_state")
-    for table in STATE:
-        folder = Path(warehouse.lake) / "transform_state" / table
-        if _is_delta(folder):
-            rows = _opened(folder).to_pyarrow_table()
+    for (_, table), found in _tables(warehouse, "transform_state").items():
+        if table in STATE:
+            rows = _opened(found.place).to_pyarrow_table()
             connection.register("noted", rows)
             connection.execute(f"create or replace table transform_state.{table} as from noted")
             connection.unregister("noted")
@@ -267,21 +259,20 @@ def create_tables(
 
     What an unfinished package has brought to the others stays unseen until it is read again.
     """
-    changed = set[Name]()
     from deltalake import DeltaTable, Field  # noqa: PLC0415
 
-    for (schema_name, table_name), schema in tables.items():
-        folder = Path(warehouse.lake) / schema_name / table_name
-        if not _is_delta(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(str(folder), schema)
-            changed.add((schema_name, table_name))
+    changed, there = set[Name](), found_in(warehouse)
+    for name, schema in tables.items():
+        found = there.get(name)
+        if not found or not found.is_delta:
+            DeltaTable.create(f"{warehouse.lake}/{'/'.join(name)}", schema)
+            changed.add(name)
             continue
-        table = _opened(folder)
+        table = _opened(found.place)
         known = {field.name for field in table.schema().fields}
         if lacking := [Field.from_arrow(field) for field in schema if field.name not in known]:
             table.alter.add_columns(lacking)
-            changed.add((schema_name, table_name))
+            changed.add(name)
     shown = _shown(connection)
     changed |= tables.keys() - shown.keys()
     _show(connection, warehouse, changed.__contains__)
@@ -290,13 +281,13 @@ def create_tables(
 def tidy(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
     """Make few files of many small ones, and remove what no version of the last days needs."""
     shown, tidied = _shown(connection), set[Name]()
-    for name, folder in tables_of(warehouse).items():
-        if _is_raw(name) and shown.get(name) != _version(folder):
+    for name, found in _tables(warehouse).items():
+        if _is_raw(name) and shown.get(name) != found.version:
             # A package that was cut off is in it, to be read again before it is shown.
             continue
-        if not _is_delta(folder):
+        if not found.is_delta:
             continue
-        table = _opened(folder)
+        table = _opened(found.place)
         tidied.add(name)
         if len(table.file_uris()) > MANY_FILES:
             table.optimize.compact()
@@ -305,46 +296,25 @@ def tidy(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) ->
     _show(connection, warehouse, lambda name: not _is_raw(name) or name in tidied)
 
 
-def _opened(folder: Path) -> "DeltaTable":
+def _opened(place: str) -> "DeltaTable":
     from deltalake import DeltaTable  # noqa: PLC0415
 
-    table = DeltaTable(str(folder))
+    table = DeltaTable(place)
     features = set(table.protocol().reader_features or ())
     if "deletionVectors" in features:
         raise RunError(
-            f"the table {folder} has deletion vectors, which cannot be read here: in Spark, set "
+            f"the table {place} has deletion vectors, which cannot be read here: in Spark, set "
             "its property delta.enableDeletionVectors to false, and rewrite it by `reorg table ... "
             "apply (purge)`"
         )
     return table
 
 
-def _is_delta(folder: Path) -> bool:
-    return (folder / "_delta_log").is_dir()
-
-
-def _files_of(folder: Path) -> list[str]:
-    return sorted(str(file) for file in folder.glob("*.parquet"))
-
-
-def _version(folder: Path) -> int:
-    """Return the newest version of a table, without reading its log.
-
-    One of Parquet alone is made anew by each build: its version is the instant of that.
-    """
-    if not _is_delta(folder):
-        return folder.stat().st_mtime_ns
-    return max(
-        (int(file.stem) for file in (folder / "_delta_log").glob("*.json") if file.stem.isdigit()),
-        default=-1,
-    )
-
-
-def _statement(connection: duckdb.DuckDBPyConnection, folder: Path) -> str:
+def _statement(connection: duckdb.DuckDBPyConnection, found: Found) -> str:
     """Return what selects the rows of a table: of its files, and of none the types."""
-    if not _is_delta(folder):
-        return f"from read_parquet([{', '.join(map(literal, _files_of(folder)))}])"
-    table = _opened(folder)
+    if not found.is_delta:
+        return f"from read_parquet([{', '.join(map(literal, found.parquet))}])"
+    table = _opened(found.place)
     connection.register("empty", pa.schema(table.schema().to_arrow()).empty_table())
     columns = connection.execute("describe empty").fetchall()
     connection.unregister("empty")
@@ -362,13 +332,13 @@ def _show_loads(
     connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings, dataset: str
 ) -> None:
     """Show which load packages dlt has noted as complete, in files of lines of JSON."""
-    files = Path(warehouse.lake) / dataset / "_dlt_loads" / "*.jsonl*"
+    noted = found_in(warehouse, dataset).get((dataset, "_dlt_loads"))
     connection.execute(
         f"create or replace view {quoted(dataset)}._dlt_loads as "
-        f"from read_json({literal(files)}, columns = "
+        f"from read_json({literal(f'{noted.place}/*.jsonl*')}, columns = "
         "{load_id: 'varchar', schema_name: 'varchar', status: 'bigint'}, "
         "format = 'newline_delimited')"
-        if any(files.parent.glob(files.name))
+        if noted and any(".jsonl" in name for name in noted.names)
         else f"create or replace view {quoted(dataset)}._dlt_loads as select null::varchar as "
         "load_id, null::varchar as schema_name, null::bigint as status where false"
     )

@@ -27,6 +27,13 @@ DAMAGE = ("could not read enough bytes", "checksum", "corrupt")
 OF_A_STORE = ("http error", "for http ")
 """How DuckDB speaks of an object store that it cannot reach, or that refuses."""
 
+OF_DELTAS_STORE = "generic s3 error"
+"""How Delta's library does."""
+
+LOOK_AT_STORE = (
+    "look at [warehouse] lake and at AWS's variables in the environment, then run this again"
+)
+
 OURS = Path(__file__).resolve().parent
 
 
@@ -93,6 +100,11 @@ def next_step(error: BaseException) -> str:
         for sign in OF_A_STORE
     ):
         return "look at [warehouse] lake and at DuckDB's secret for it, then run this again"
+    if any(
+        OF_DELTAS_STORE in str(one).lower() or type(one).__module__.startswith("botocore.")
+        for one in chain(error)
+    ):
+        return LOOK_AT_STORE
     if is_of_the_machine(error):
         return "look at the disk's free space, its rights and the memory, then run this again"
     ours = [

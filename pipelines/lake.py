@@ -64,6 +64,16 @@ def load_extension(
         ) from None
 
 
+def load_for_store(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
+    """Have a connection's DuckDB read the rows of a lake, where they are in an object store.
+
+    Raises:
+        UsageError: it has no extension for that, or one of another version.
+    """
+    if warehouse.is_in_a_store:
+        load_extension(connection, OBJECTS, "[warehouse] lake is in an object store")
+
+
 def extension_folder(work: Path) -> str:
     """Return the folder in which dbt's DuckDB finds the extensions; empty for its own.
 
@@ -116,8 +126,7 @@ def attach(
     load_extension(connection)
     if warehouse.catalog:
         load_extension(connection, POSTGRES, "[warehouse] catalog is a Postgres database")
-    if warehouse.is_in_a_store:
-        load_extension(connection, OBJECTS, "[warehouse] lake is in an object store")
+    load_for_store(connection, warehouse)
     try:
         connection.execute(
             f"attach if not exists {literal(catalog_of(warehouse))} as {DATABASE} "

@@ -220,8 +220,8 @@ class WarehouseSettings:
 
     @property
     def is_in_a_store(self) -> bool:
-        """Whether `lake` is the address of an object store."""
-        return "://" in self.lake
+        """Whether the warehouse is a lake whose rows are in an object store."""
+        return self.engine != ENGINES[0] and "://" in self.lake
 
     @property
     def is_spark(self) -> bool:
@@ -302,10 +302,10 @@ def load_warehouse() -> WarehouseSettings:
         problems += misplaced(found.path, found.published_path)
         if found.catalog and not found.is_lake:
             problems.append('[warehouse] catalog is a lake\'s: set engine = "ducklake", too')
-        if found.is_spark and found.is_in_a_store:
+        if found.is_spark and found.is_in_a_store and not found.lake.startswith("s3://"):
             problems.append(
-                "[warehouse] lake is an address, and engine spark was tried with a folder alone: "
-                "name one that all workers have, by NFS for example"
+                "[warehouse] lake is an address, and engine spark was tried with S3's alone: name "
+                "s3://bucket/folder, or a folder that all workers have"
             )
     if problems or not found or not alerts:
         raise UsageError(*problems)

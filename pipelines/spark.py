@@ -20,8 +20,13 @@ from llm_usage_warehouse.errors import RunError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from llm_usage_warehouse.delta import LakeTable
+
 DELTA = "io.delta:delta-spark_4.1_2.13:4.4.0"
 """Delta Lake for this Spark, as Maven Central has it."""
+
+STORE = "org.apache.hadoop:hadoop-aws:3.4.2"
+"""What lets the Hadoop that is in this Spark read and write an object store."""
 
 JAVA_VERSIONS = (17, 21)
 """What Spark 4.1 runs on."""
@@ -121,26 +126,28 @@ def _version_of(home: Path) -> int | None:
 
 
 def open_session(
-    master: str, lake: Path, work: Path, given: Mapping[str, str] = FOR_SMALL_TABLES
+    master: str, lake: str, work: Path, given: Mapping[str, str] = FOR_SMALL_TABLES
 ) -> "SparkSession":
     """Open the session of this process, which dbt-spark finds by itself.
 
     Args:
         master: the address of the cluster.
-        lake: the folder in which tables are made.
-        work: the jars of Delta lie in it, and what Spark says while it starts.
+        lake: the folder, or the address, in which tables are made.
+        work: the jars of `DELTA` and `STORE` lie in it, and what Spark says while it starts.
         given: what the tables want beside what all want, where no other machine is.
     """
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
     settings = {
-        "spark.jars.packages": DELTA,
+        "spark.jars.packages": f"{DELTA},{STORE}" if "://" in lake else DELTA,
         "spark.jars.ivy": str(work / "ivy"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         # What dbt makes without a word of its format is a table of Delta, too.
         "spark.sql.sources.default": "delta",
-        "spark.sql.warehouse.dir": str(lake),
+        "spark.sql.warehouse.dir": lake,
+        # All others that use the lake call it s3.
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         # Hadoop takes no notice of the process's own.
         "spark.hadoop.fs.permissions.umask-mode": "077",
         # Hive's catalogue on Derby refuses a view whose text is longer than 32,700 bytes; some are.
@@ -165,26 +172,23 @@ def open_session(
     return session
 
 
-def tell_tables(
-    session: "SparkSession", lake: Path, tables: Sequence[tuple[str, str, str, int | None]]
-) -> None:
+def tell_tables(session: "SparkSession", lake: str, tables: Sequence["LakeTable"]) -> None:
     """Tell a session what the lake holds, and where what a build makes belongs.
 
     Args:
         session: new.
-        lake: the folder of the lake.
-        tables: schema, table and folder of each, and which version of it is read, or None.
+        lake: its folder or address.
+        tables: what lies in it.
     """
     schemas = {*SCHEMAS, *(schema for schema, *_ in tables)}
     for schema in sorted(schemas):
-        session.sql(f"create schema if not exists `{schema}` location '{lake / schema}'")
-    for schema, table, folder, version in tables:
-        if not (Path(folder) / "_delta_log").exists():
-            session.sql(f"create table `{schema}`.`{table}` using parquet location '{folder}'")
-        elif version is None:
-            session.sql(f"create table `{schema}`.`{table}` using delta location '{folder}'")
+        session.sql(f"create schema if not exists `{schema}` location '{lake}/{schema}'")
+    for schema, table, place, is_delta, version in tables:
+        if version is None:
+            form = "delta" if is_delta else "parquet"
+            session.sql(f"create table `{schema}`.`{table}` using {form} location '{place}'")
         else:
-            rows = f"select * from delta.`{folder}` version as of {version}"  # noqa: S608
+            rows = f"select * from delta.`{place}` version as of {version}"  # noqa: S608
             session.sql(f"create view `{schema}`.`{table}` as {rows}")
 
 

@@ -75,7 +75,7 @@ def writing(warehouse: WarehouseSettings) -> Iterator[None]:
         with connect(warehouse) as connection:
             ours = is_ours(connection)
             if ours and warehouse.is_spark:
-                delta.check_package("deltalake")
+                delta.check_packages(warehouse)
                 delta.claim(connection, warehouse)
         if not ours:
             raise RunError(
@@ -177,7 +177,9 @@ def _file(warehouse: WarehouseSettings, *, read_only: bool) -> duckdb.DuckDBPyCo
         duckdb.connect(
             str(warehouse.path), config={"storage_compatibility_version": READABLE_FROM}
         ).close()
-    return duckdb.connect(str(warehouse.path), read_only=read_only)
+    connection = duckdb.connect(str(warehouse.path), read_only=read_only)
+    lake.load_for_store(connection, warehouse)
+    return connection
 
 
 def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
@@ -191,6 +193,7 @@ def connect_reading(warehouse: WarehouseSettings) -> duckdb.DuckDBPyConnection:
         if warehouse.is_lake:
             lake.attach(connection, warehouse, read_only=True)
         else:
+            lake.load_for_store(connection, warehouse)
             name, path = quoted(warehouse.path.stem), literal(warehouse.path)
             connection.execute(f"attach {path} as {name} (read_only); use {name}.main")
     except duckdb.Error as error:

@@ -9,7 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from llm_usage_warehouse.settings import WarehouseSettings
 from llm_usage_warehouse.simulator import Simulator
+from llm_usage_warehouse.warehouse import connect
 from tests.lake.nights import LOAD, Nights, Rows, deliver_late, ended, four_vendors
 from tests.loads import NOW
 
@@ -24,9 +26,7 @@ class Loads(Nights):
 
     def raw(self) -> dict[str, Rows]:
         """Return the rows of every raw table, without what tells one load from another."""
-        (path,) = self.folder.glob("data/warehouse.*[bk]")
-        with duckdb.connect(str(path), read_only=True) as file:
-            file.execute("set TimeZone = 'UTC'")
+        with self._opened() as file:
             found = file.execute(
                 "select schema_name, table_name, list(column_name order by column_name) "
                 "from duckdb_columns() where starts_with(schema_name, 'raw_') "
@@ -44,8 +44,7 @@ class Loads(Nights):
 
     def reached(self) -> list[Rows]:
         """Return until when the ledger says that each stream and scope was read."""
-        (path,) = self.folder.glob("data/warehouse.*[bk]")
-        with duckdb.connect(str(path), read_only=True) as file:
+        with self._opened() as file:
             return [
                 file.execute(
                     "select source_name, stream, scope, max(window_end) "
@@ -54,6 +53,12 @@ class Loads(Nights):
                 ).fetchall()
                 for schema in ("raw_aiproxy", "raw_weave")
             ]
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        (path,) = self.folder.glob("data/warehouse.*[bk]")
+        engine, lake = self._env.get("WAREHOUSE__ENGINE"), self._env.get("WAREHOUSE__LAKE")
+        settings = WarehouseSettings(path=path, engine=engine or "duckdb", lake=lake or "")
+        return connect(settings, read_only=True)
 
     @property
     def commits(self) -> int:

@@ -1,69 +1,13 @@
 """A lake in an object store holds what a DuckDB file does: a real server of S3's protocol, here."""
 
-import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
-from llm_usage_warehouse.lake import OBJECTS, load_extension
+from tests.lake.conftest import BUCKET, SECRET, Store
 from tests.lake.nights import Nights, compare_two_nights, four_vendors
 
 pytestmark = pytest.mark.ducklake
-
-BUCKET = "usage"
-KEY, SECRET, REGION = "key-example", "secret-example", "us-east-1"
-
-
-@dataclass
-class Store:
-    """An object store, which DuckDB has the secret of.
-
-    Attributes:
-        server: the store.
-        client: one of Amazon's own library.
-    """
-
-    server: Any
-    client: Any
-
-    def objects(self) -> list[str]:
-        """Return the names of all objects."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-        return [one["Key"] for page in pages for one in page.get("Contents", ())]
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    # Only the environment of `make ducklake-test` has them.
-    import boto3  # noqa: PLC0415
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    address = ":".join(map(str, server.get_host_and_port()))
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{address}",
-        aws_access_key_id=KEY,
-        aws_secret_access_key=SECRET,
-        region_name=REGION,
-    )
-    client.create_bucket(Bucket=BUCKET)
-    # DuckDB keeps secrets in the home of who runs it.
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with duckdb.connect() as connection:
-        load_extension(connection, OBJECTS)
-        connection.execute(
-            f"create persistent secret store (type s3, key_id '{KEY}', secret '{SECRET}', "
-            f"region '{REGION}', endpoint '{address}', url_style 'path', use_ssl false)"
-        )
-    yield Store(server, client)
-    server.stop()
 
 
 def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, store: Store) -> None:

@@ -50,10 +50,10 @@ def test_without_a_java_of_its_versions_they_are_named(
     assert spark.find_java() == tmp_path / "java-17"
 
 
-def test_a_lake_at_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_in_a_store_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAREHOUSE__ENGINE", "spark")
-    monkeypatch.setenv("WAREHOUSE__LAKE", "s3://bucket/lake")
-    with pytest.raises(UsageError, match="engine spark was tried with a folder alone"):
+    monkeypatch.setenv("WAREHOUSE__LAKE", "gs://bucket/lake")
+    with pytest.raises(UsageError, match="engine spark was tried with S3"):
         load_warehouse()
 
 

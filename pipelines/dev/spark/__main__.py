@@ -49,7 +49,7 @@ def main() -> int:
     demo_flag(warehouse).touch()
     ok = True
     with cluster(Path(pyspark.__file__).parent, folder / "cluster") as master:
-        session = open_session(master, folder / "lake", folder)
+        session = open_session(master, str(folder / "lake"), folder)
         try:
             for night in nights(demo):
                 ok &= _try_night(console, session, demo, night, warehouse, folder)

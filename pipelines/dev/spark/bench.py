@@ -118,7 +118,7 @@ def _on_cluster(warehouse: WarehouseSettings, folder: Path, workers: int) -> dic
     for made in ("lake", "raw", "marts"):
         shutil.rmtree(folder / made, ignore_errors=True)
     with cluster(Path(pyspark.__file__).parent, folder / "cluster", workers) as master:
-        session = open_session(master, folder / "lake", folder, {})
+        session = open_session(master, str(folder / "lake"), folder, {})
         try:
             began = time.monotonic()
             load_lake(session, warehouse.path, folder / "raw")
