@@ -319,7 +319,7 @@ def _private_path(root: Path, found: WarehouseSettings) -> Path:
 
 
 def _lake(root: Path, found: WarehouseSettings) -> str:
-    return found.lake.rstrip("/") if found.is_in_a_store else str(root / found.lake)
+    return found.lake.rstrip("/") if "://" in found.lake else str(root / found.lake)
 
 
 def load_section(cls: type[T], section: str) -> T:
