@@ -36,12 +36,19 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any,
         yield proxy, project
 
 
-def started(script: str) -> subprocess.Popen[str]:
-    """Start a script that an interrupt reaches, though tests in the background ignore it."""
+def started(script: str, *options: str) -> subprocess.Popen[str]:
+    """Start a script that an interrupt reaches, though tests in the background ignore it.
+
+    Args:
+        script: for Python.
+        options: Python's own.
+    """
     # A child inherits that a signal is ignored, but not that a function handles it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [sys.executable, *options, "-c", script], stderr=subprocess.PIPE, text=True
+        )
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -139,3 +146,25 @@ def opened(process: int) -> set[str]:
         with contextlib.suppress(FileNotFoundError):
             found.add(str(one.readlink()))
     return found
+
+
+@pytest.mark.parametrize(
+    ("before", "code"),
+    [("", -signal.SIGINT), ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); ", 0)],
+    ids=["heard", "ignored by whoever started it"],
+)
+def test_an_interrupt_while_the_command_is_imported_ends_it_without_a_word(
+    before: str, code: int
+) -> None:
+    command = f"import sys; sys.argv[1:] = ['--version']; {before}"
+    entry = "from llm_usage_warehouse.entry import main; main()"
+    # It names each module once that is imported.
+    with started(command + entry, "-X", "importtime") as child:
+        assert child.stderr
+        for line in child.stderr:
+            if line.split()[-1:] == ["pendulum"]:
+                child.send_signal(signal.SIGINT)
+                break
+        said = child.stderr.read()
+    assert child.returncode == code
+    assert "Traceback" not in said
