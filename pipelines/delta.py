@@ -122,7 +122,7 @@ def tables_to_build_on(
     shown = _shown(connection)
     return [
         (*name, table.place, table.is_delta, shown.get(name) if _is_raw(name) else None)
-        for name, table in _tables(warehouse).items()
+        for name, table in _tables(found_in(warehouse)).items()
         if name in shown or not _is_raw(name)
     ]
 
@@ -137,11 +137,11 @@ def remove_what_is_made_anew(warehouse: WarehouseSettings) -> None:
             remove(warehouse, name)
 
 
-def _tables(warehouse: WarehouseSettings, schema: str | None = None) -> dict[Name, Found]:
-    """Return each table of the lake: Delta's, or of Parquet files alone."""
+def _tables(found: Mapping[Name, Found]) -> dict[Name, Found]:
+    """Return what are tables of what lies in the lake: Delta's, or of Parquet files alone."""
     return {
         name: table
-        for name, table in found_in(warehouse, schema).items()
+        for name, table in found.items()
         if table.is_delta or (not name[0].startswith("raw_") and table.parquet)
     }
 
@@ -185,10 +185,10 @@ def _show(
     is_meant: Callable[[Name], bool],
     dataset: str | None = None,
 ) -> None:
-    known = _shown(connection)
+    known, found = _shown(connection), found_in(warehouse, dataset)
     changed = {
         name: table
-        for name, table in _tables(warehouse, dataset).items()
+        for name, table in _tables(found).items()
         if is_meant(name) and name[0] not in (*OWN, *GIVEN) and known.get(name) != table.version
     }
     connection.begin()
@@ -207,7 +207,7 @@ def _show(
                 [schema_name, table_name, table.version],
             )
         for schema in {name[0] for name in changed if _is_raw(name)}:
-            _show_loads(connection, warehouse, schema)
+            _show_loads(connection, schema, found.get((schema, "_dlt_loads")))
     except BaseException:
         connection.rollback()
         raise
@@ -242,7 +242,7 @@ def give_state(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettin
 def take_state(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
     """Take from the lake what a build has noted."""
     connection.execute("create schema if not exists transform_state")
-    for (_, table), found in _tables(warehouse, "transform_state").items():
+    for (_, table), found in _tables(found_in(warehouse, "transform_state")).items():
         if table in STATE:
             rows = _opened(found.place).to_pyarrow_table()
             connection.register("noted", rows)
@@ -281,7 +281,7 @@ def create_tables(
 def tidy(connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings) -> None:
     """Make few files of many small ones, and remove what no version of the last days needs."""
     shown, tidied = _shown(connection), set[Name]()
-    for name, found in _tables(warehouse).items():
+    for name, found in _tables(found_in(warehouse)).items():
         if _is_raw(name) and shown.get(name) != found.version:
             # A package that was cut off is in it, to be read again before it is shown.
             continue
@@ -328,11 +328,8 @@ def _statement(connection: duckdb.DuckDBPyConnection, found: Found) -> str:
     return f"{none} union all by name from read_parquet([{listed}], union_by_name = true)"
 
 
-def _show_loads(
-    connection: duckdb.DuckDBPyConnection, warehouse: WarehouseSettings, dataset: str
-) -> None:
+def _show_loads(connection: duckdb.DuckDBPyConnection, dataset: str, noted: Found | None) -> None:
     """Show which load packages dlt has noted as complete, in files of lines of JSON."""
-    noted = found_in(warehouse, dataset).get((dataset, "_dlt_loads"))
     connection.execute(
         f"create or replace view {quoted(dataset)}._dlt_loads as "
         f"from read_json({literal(f'{noted.place}/*.jsonl*')}, columns = "

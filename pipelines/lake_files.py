@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from llm_usage_warehouse.errors import LOOK_AT_STORE, RunError, in_a_line
 from llm_usage_warehouse.settings import WarehouseSettings
@@ -116,11 +117,12 @@ def read_or_make(warehouse: WarehouseSettings, name: str, text: str) -> str:
     try:
         system, root = _opened(warehouse)
         if not system.exists(f"{root}/{name}"):
-            if not warehouse.is_in_a_store:
-                Path(root).mkdir(parents=True, exist_ok=True)
-            # Whoever comes first has it.
+            # Whoever comes first has it, and it is never there in part.
             with suppress(FileExistsError):
-                system.pipe_file(f"{root}/{name}", text.encode(), mode="create")
+                if warehouse.is_in_a_store:
+                    system.pipe_file(f"{root}/{name}", text.encode(), mode="create")
+                else:
+                    _make_whole(Path(root) / name, text)
         said: bytes = system.cat_file(f"{root}/{name}")
     except Exception as error:
         if not warehouse.is_in_a_store:
@@ -129,6 +131,17 @@ def read_or_make(warehouse: WarehouseSettings, name: str, text: str) -> str:
             f"the lake {warehouse.lake} cannot be used: {in_a_line(error)}; {LOOK_AT_STORE}"
         ) from None
     return said.decode()
+
+
+def _make_whole(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(f".{uuid4().hex}")
+    fresh.write_text(text)
+    try:
+        # A link is not made where there is one.
+        os.link(fresh, file)
+    finally:
+        fresh.unlink()
 
 
 def _opened(warehouse: WarehouseSettings) -> tuple["AbstractFileSystem", str]:

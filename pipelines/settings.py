@@ -295,7 +295,7 @@ def load_warehouse() -> WarehouseSettings:
         found = replace(
             found,
             path=_private_path(root, found),
-            lake=_lake(root, found),
+            lake=_lake(root, found.lake),
             published_path=root / found.published_path,
             seeds=root / found.seeds,
         )
@@ -318,8 +318,8 @@ def _private_path(root: Path, found: WarehouseSettings) -> Path:
     return path if found.engine == ENGINES[0] else path.with_suffix(f".{found.engine}")
 
 
-def _lake(root: Path, found: WarehouseSettings) -> str:
-    return found.lake.rstrip("/") if "://" in found.lake else str(root / found.lake)
+def _lake(root: Path, lake: str) -> str:
+    return lake.rstrip("/") if "://" in lake else str(root / lake)
 
 
 def load_section(cls: type[T], section: str) -> T:

@@ -27,9 +27,9 @@ def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, store: S
         lake = on_spark(tmp_path / "lake", vendors, MASTER, lake=f"s3://{BUCKET}/lake")
         file.run()
         # One that is killed as it loads, and one as it builds.
-        for commits in ("raw_", 8), ("main/", 3):
+        for table, commits in (("raw_", 8), ("main/", 3)):
             with lake.begin() as process:
-                while _commits(store, *commits) and process.poll() is None:
+                while _commits(store, table) < commits and process.poll() is None:
                     time.sleep(0.1)
                 process.kill()
                 process.communicate()
@@ -44,10 +44,10 @@ def test_every_published_table_is_that_of_a_duckdb_file(tmp_path: Path, store: S
     assert not (lake.folder / "data/lake").exists()
 
 
-def _commits(store: Store, schema: str, wanted: int) -> bool:
-    """Whether tables of a schema have fewer versions than are waited for."""
-    names = [name for name in store.objects() if name.startswith(f"lake/{schema}")]
-    return sum("/_delta_log/" in name for name in names) < wanted
+def _commits(store: Store, tables: str) -> int:
+    """Return how many versions the tables have whose place begins so, all together."""
+    names = [name for name in store.objects() if name.startswith(f"lake/{tables}")]
+    return sum("/_delta_log/" in name for name in names)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_store_that_goes_away_is_named_and_nothing_is_lost(tmp_path: Path, sto
     with four_vendors() as vendors:
         lake = Loads(tmp_path / "lake", vendors, engine="spark", lake=f"s3://{BUCKET}/lake")
         with lake.begin("aiproxy") as process:
-            while _commits(store, "raw_aiproxy/logs", 1) and process.poll() is None:
+            while _commits(store, "raw_aiproxy/logs") < 1 and process.poll() is None:
                 time.sleep(0.02)
             store.server.stop()
             code, said = ended(process)
